@@ -1,0 +1,1 @@
+"""What every function shares: one artifact contract, one tokenization, one predictor, one request schema."""

@@ -1,0 +1,188 @@
+"""The contract between build and serving: the files of one immutable version of one model, and what its manifest says.
+
+    manifest.json        written last; a directory or S3 prefix without it is no artifact
+    tokenizer.json       model.<variant>.onnx with its weights in model.<variant>.onnx.data
+    card.md, report/*    what a person reads
+
+A version is ``<UTC time>-<first 12 hex digits of the manifest's digest>``; the digest covers every field but
+``version`` itself, and so, through ``files``, every byte of the artifact.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from slipway.errors import ArtifactError
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+TOKENIZER = "tokenizer.json"
+CARD = "card.md"
+
+Variant = Literal["int8", "fp16", "fp32"]
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+
+MODEL_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+
+
+def model_file(variant: Variant) -> str:
+    """Name of the ONNX graph of ``variant``."""
+    return f"model.{variant}.onnx"
+
+
+def serving_files(variant: Variant) -> tuple[str, ...]:
+    """What a function needs beside the manifest to serve ``variant``."""
+    return TOKENIZER, model_file(variant), f"{model_file(variant)}.data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileEntry:
+    """Checksum (lower-case hex) and size in bytes of one file."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Golden:
+    """A text, its token ids, and the probabilities (in the order of the labels) that each variant must give again."""
+
+    text: str
+    token_ids: list[int]
+    probabilities: dict[str, list[float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What ``manifest.json`` holds.
+
+    ``tolerances`` bounds, by variant, the difference between a golden probability and its replay on another class of
+    CPU. ``temperature`` divides the logits before softmax. ``metrics`` is split → variant → name → value; ``speed`` is
+    variant → milliseconds and megabytes, on the machine that built it.
+    ``baseline`` holds the statistics that drift is measured against.
+    """
+
+    model: str
+    task: str
+    labels: list[str]
+    max_tokens: int
+    pad_id: int
+    temperature: float
+    created: str
+    code_revision: str
+    data_fingerprint: str
+    build_fingerprint: str
+    training: dict[str, Any]
+    metrics: dict[str, dict[str, dict[str, float]]]
+    gates: list[dict[str, Any]]
+    speed: dict[str, dict[str, float]]
+    baseline: dict[str, Any]
+    files: dict[str, FileEntry]
+    golden: list[Golden]
+    tolerances: dict[str, float]
+    schema_version: int = SCHEMA_VERSION
+    version: str = field(default="")
+
+    def __post_init__(self) -> None:
+        if not self.version:
+            object.__setattr__(self, "version", self._expected_version())
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the canonical JSON of every field but ``version``."""
+        content = {k: v for k, v in asdict(self).items() if k != "version"}
+        return hashlib.sha256(canonical_json(content)).hexdigest()
+
+    def to_json(self) -> bytes:
+        """The bytes of ``manifest.json``: indented, for people, with sorted keys."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, raw: bytes, *, source: str) -> "Manifest":
+        """Parse and validate; ``source`` names the file or object in errors.
+
+        Raises ArtifactError if it is not readable, of another schema, or was changed after its version was given.
+        """
+        content = _parse(raw, source)
+        try:
+            content["files"] = {name: FileEntry(**entry) for name, entry in content["files"].items()}
+            content["golden"] = [Golden(**golden) for golden in content["golden"]]
+            manifest = cls(**content)
+            manifest._validate()
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            raise ArtifactError(f"{source} is not a manifest that this release can read: {error}.") from error
+        if manifest.version != manifest._expected_version():
+            raise ArtifactError(
+                f"{source} was changed after the build: its content is not that of {manifest.version!r}."
+            )
+        return manifest
+
+    def _expected_version(self) -> str:
+        time = re.sub(r"[-:]|\.\d+", "", self.created)
+        return f"{time}-{self.digest()[:12]}"
+
+    def _validate(self) -> None:
+        if not MODEL_NAME.fullmatch(self.model):
+            raise ValueError(f"model name {self.model!r}")
+        if len(self.labels) < 2 or not self.golden or self.max_tokens < 3 or not self.temperature > 0:
+            raise ValueError("it needs at least 2 labels, golden examples, 3 tokens and a positive temperature")
+        if unsafe := [name for name in self.files if not _FILE_NAME.fullmatch(name)]:
+            raise ValueError(f"unsafe file name {unsafe[0]!r}")
+
+
+def _parse(raw: bytes, source: str) -> dict[str, Any]:
+    try:
+        content = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{source} is not JSON: {error}.", remedy="Build or publish the artifact again.") from error
+    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
+        found = content.get("schema_version") if isinstance(content, dict) else type(content).__name__
+        raise ArtifactError(
+            f"{source} has schema version {found!r}; this release reads {SCHEMA_VERSION}.",
+            remedy="Build the model again with this release, or deploy the release that built it.",
+        )
+    return {f.name: content[f.name] for f in fields(Manifest) if f.name in content}
+
+
+def canonical_json(content: object) -> bytes:
+    """One byte string for one value: sorted keys, no spaces, UTF-8."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def describe_file(path: Path) -> FileEntry:
+    """Read ``path`` once and return its checksum and size."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileEntry(sha256=digest, size=path.stat().st_size)
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of an artifact directory. Raises ArtifactError if there is none."""
+    path = directory / MANIFEST
+    try:
+        return Manifest.from_json(path.read_bytes(), source=str(path))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{directory} holds no {MANIFEST}: it is not a finished artifact.") from error
+
+
+def verify_files(directory: Path, manifest: Manifest, names: tuple[str, ...] | None = None) -> None:
+    """Check size and checksum of ``names`` (all files by default). Raises ArtifactError naming the first bad file."""
+    for name in names or tuple(manifest.files):
+        entry = manifest.files.get(name)
+        if entry is None:
+            raise ArtifactError(f"{manifest.model} {manifest.version} has no file {name}.")
+        try:
+            found = describe_file(directory / name)
+        except FileNotFoundError as error:
+            raise ArtifactError(f"{name} of {manifest.model} {manifest.version} is missing.") from error
+        if found != entry:
+            raise ArtifactError(
+                f"{name} of {manifest.model} {manifest.version} is damaged: "
+                f"{found.size} bytes with SHA-256 {found.sha256[:12]}…, "
+                f"the manifest says {entry.size} bytes with {entry.sha256[:12]}….",
+                remedy="Publish the version again from its build directory, or build anew.",
+            )

@@ -1,0 +1,117 @@
+"""S3 objects under one prefix: whole reads, conditional writes, and errors in words instead of botocore's."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import boto3
+import urllib3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, TokenRetrievalError
+
+from slipway.errors import StoreError
+
+_REMEDIES = {
+    "AccessDenied": "Ask for s3:GetObject, s3:PutObject and s3:ListBucket on the model bucket.",
+    "ExpiredToken": "Your AWS credentials have expired: sign in again, for instance with `aws sso login`.",
+    "InvalidAccessKeyId": "AWS does not know these credentials: check AWS_PROFILE or AWS_ACCESS_KEY_ID.",
+    "NoSuchBucket": "Deploy first (`cdk deploy`), and take the bucket from the output ModelBucket.",
+}
+
+
+def s3_client() -> Any:
+    """An S3 client that gives up in seconds, not minutes: a warm function has an older model to answer with."""
+    return boto3.client("s3", config=Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard"}))
+
+
+class Objects:
+    """The objects of ``bucket`` whose keys begin with ``prefix``. Every method raises StoreError where S3 refuses."""
+
+    def __init__(self, bucket: str, prefix: str, client: Any = None) -> None:
+        self.bucket = bucket
+        self.prefix = prefix
+        self._s3 = client or s3_client()
+
+    def read(self, name: str) -> tuple[bytes, str] | None:
+        """Content and ETag, or None if there is no such object."""
+        try:
+            with self._errors(name):
+                answer = self._s3.get_object(Bucket=self.bucket, Key=self.prefix + name)
+                return answer["Body"].read(), answer["ETag"]
+        except _NoSuchObject:
+            return None
+
+    def download(self, name: str, path: Path) -> None:
+        """Stream an object to ``path``. Raises OSError where the disk refuses."""
+        with self._errors(name), path.open("wb") as file:
+            body = self._s3.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"]
+            shutil.copyfileobj(body, file, 1 << 20)
+
+    def create(self, name: str, body: bytes | IO[bytes], *, sha256: str = "") -> bool:
+        """Write an object that must not exist yet; False if it does. ``sha256`` (hex) is kept for ``sha256()``."""
+        return self._put(name, body, IfNoneMatch="*", Metadata={"sha256": sha256} if sha256 else {})
+
+    def replace(self, name: str, body: bytes, *, etag: str) -> bool:
+        """Write over the object that has ``etag``; False if it has changed since."""
+        return self._put(name, body, IfMatch=etag)
+
+    def sha256(self, name: str) -> str:
+        """The checksum that ``create`` was given, or an empty string."""
+        with self._errors(name):
+            head = self._s3.head_object(Bucket=self.bucket, Key=self.prefix + name)
+        return str(head.get("Metadata", {}).get("sha256", ""))
+
+    def names(self, under: str = "") -> Iterator[str]:
+        """Names that begin with ``under``, without the prefix, in S3's order."""
+        with self._errors(under):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix + under)
+            for page in pages:
+                yield from (item["Key"].removeprefix(self.prefix) for item in page.get("Contents", []))
+
+    def url(self, name: str = "") -> str:
+        """``s3://bucket/key``, for people."""
+        return f"s3://{self.bucket}/{self.prefix}{name}"
+
+    def _put(self, name: str, body: bytes | IO[bytes], **options: Any) -> bool:
+        try:
+            with self._errors(name):
+                self._s3.put_object(Bucket=self.bucket, Key=self.prefix + name, Body=body, **options)
+        except _ConditionFailed:
+            return False
+        return True
+
+    @contextmanager
+    def _errors(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            raise _translate(error, self.url(name)) from error
+        except (NoCredentialsError, TokenRetrievalError) as error:
+            raise StoreError(f"No AWS credentials: {error}.", remedy="Sign in to AWS, or set AWS_PROFILE.") from error
+        except (BotoCoreError, urllib3.exceptions.HTTPError) as error:
+            raise StoreError(f"{self.url(name)} cannot be reached: {error}.") from error
+
+
+class _NoSuchObject(StoreError):
+    pass
+
+
+class _ConditionFailed(StoreError):
+    pass
+
+
+# ConditionalRequestConflict (409): another conditional write of the key was under way, and this one was not done.
+_KINDS: dict[str, type[StoreError]] = {
+    "NoSuchKey": _NoSuchObject,
+    "404": _NoSuchObject,
+    "PreconditionFailed": _ConditionFailed,
+    "ConditionalRequestConflict": _ConditionFailed,
+}
+
+
+def _translate(error: ClientError, where: str) -> StoreError:
+    code = error.response["Error"]["Code"]
+    message = error.response["Error"].get("Message", "")
+    return _KINDS.get(code, StoreError)(f"S3 answered {code} for {where}: {message}", remedy=_REMEDIES.get(code, ""))

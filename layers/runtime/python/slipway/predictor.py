@@ -1,0 +1,163 @@
+"""Encoded texts to predictions. The only user of onnxruntime at serving time.
+
+Texts are sorted by length and packed into micro-batches under a token budget, padded to the longest in the pack. A pack
+runs on one thread; several packs run on several threads, so that a single text pays for no thread pool and a batch uses
+every vCPU. Nothing a text is packed with changes its answer: the gates of ``model_build`` hold that.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from slipway.artifact import TOKENIZER, Manifest, Variant, model_file, read_manifest, serving_files, verify_files
+from slipway.encoding import Encoded, Encoder, TokenIds, Truncation
+from slipway.errors import ArtifactError
+
+Probabilities = npt.NDArray[np.float32]
+Logits = npt.NDArray[np.float32]
+
+PACK_TOKENS = 512  # 256 to 512 measured fastest (docs/model-log.md): larger packs fall out of the L2 cache
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """``probabilities`` has shape (labels,) and sums to 1. ``tokens`` counts the whole text, before truncation."""
+
+    probabilities: Probabilities
+    tokens: int
+    truncated: bool
+
+
+class Network:
+    """A graph, ready to run: token ids to logits. Safe to call from several threads."""
+
+    def __init__(self, path: Path, *, pad_id: int, threads: int = 1) -> None:
+        """Raises ArtifactError if onnxruntime cannot open the graph at ``path``."""
+        self._session = open_session(path)
+        self._pad_id = pad_id
+        self._threads = ThreadPoolExecutor(threads, "predict") if threads > 1 else None
+
+    def logits(self, rows: Sequence[TokenIds], *, pack_tokens: int = PACK_TOKENS) -> Logits:
+        """Logits of shape (rows, labels), uncalibrated, in the order of ``rows``."""
+        packs = pack([len(row) for row in rows], pack_tokens)
+        batches = (pad([rows[index] for index in indices], self._pad_id) for indices in packs)
+        run = map if self._threads is None or len(packs) == 1 else self._threads.map
+        packed = np.concatenate(list(run(self._run, batches)))
+        logits = np.empty_like(packed)
+        logits[np.concatenate(packs)] = packed
+        return logits
+
+    def _run(self, batch: TokenIds) -> Logits:
+        logits: Logits = self._session.run(["logits"], {"input_ids": batch})[0]
+        return logits
+
+
+class Predictor:
+    """One version of one model, ready to answer. Safe to call from several threads."""
+
+    def __init__(self, network: Network, encoder: Encoder, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.encoder = encoder
+        self._network = network
+
+    def predict(self, texts: Sequence[str], *, truncation: Truncation = "right") -> list[Prediction]:
+        """One prediction a text, in order."""
+        return self.classify(self.encoder.encode(texts, truncation=truncation))
+
+    def classify(self, encoded: Sequence[Encoded]) -> list[Prediction]:
+        """As ``predict``, for texts that are already encoded."""
+        if not encoded:
+            return []
+        logits = self._network.logits([e.ids for e in encoded])
+        probabilities = softmax(logits / np.float32(self.manifest.temperature))
+        return [Prediction(row, e.tokens, e.truncated) for row, e in zip(probabilities, encoded, strict=True)]
+
+    def replay_golden(self, variant: Variant) -> None:
+        """Answer the manifest's golden examples again. Raises ArtifactError where an answer differs."""
+        encoded = self.encoder.encode([golden.text for golden in self.manifest.golden])
+        answers = self.classify(encoded)
+        tolerance = self.manifest.tolerances[variant]
+        for golden, row, answer in zip(self.manifest.golden, encoded, answers, strict=True):
+            if row.ids.tolist() != golden.token_ids:
+                raise _not_reproduced(self.manifest, TOKENIZER, "token ids differ")
+            difference = float(np.abs(answer.probabilities - np.array(golden.probabilities[variant])).max())
+            if not difference <= tolerance:  # also refuses NaN
+                reason = f"a probability differs by {difference:.4f}, allowed are {tolerance:.4f}"
+                raise _not_reproduced(self.manifest, model_file(variant), reason)
+
+
+def load_predictor(directory: Path, variant: Variant = "int8", *, threads: int = 1) -> Predictor:
+    """Open an artifact directory: verify every file it reads, open the session, replay the golden examples.
+
+    Raises ArtifactError naming the file that is missing, damaged, or answers differently from its manifest.
+    """
+    manifest = read_manifest(directory)
+    verify_files(directory, manifest, serving_files(variant))
+    encoder = Encoder.load(directory / TOKENIZER, max_tokens=manifest.max_tokens)
+    network = Network(directory / model_file(variant), pad_id=manifest.pad_id, threads=threads)
+    predictor = Predictor(network, encoder, manifest)
+    predictor.replay_golden(variant)
+    return predictor
+
+
+def open_session(path: Path) -> ort.InferenceSession:
+    """A CPU session of an already optimized graph, with its weights mapped into memory.
+
+    Optimizing again at load would cost several times the load itself; spinning threads would burn the CPU quota.
+    """
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no base but Exception
+        raise ArtifactError(f"{path.name} cannot be opened by onnxruntime {ort.__version__}: {error}.") from error
+
+
+def pack(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Indices of ``lengths``, sorted by length and cut where count times longest would pass ``budget`` padded tokens.
+
+    >>> pack([3, 9, 2, 4], 8)
+    [[2, 0], [3], [1]]
+    """
+    packs: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if packs and (len(packs[-1]) + 1) * lengths[index] <= budget:
+            packs[-1].append(index)
+        else:
+            packs.append([index])
+    return packs
+
+
+def pad(rows: Sequence[TokenIds], pad_id: int) -> TokenIds:
+    """Rows of shape (tokens,) to one array of shape (rows, longest), filled up with ``pad_id``."""
+    batch = np.full((len(rows), max(map(len, rows))), pad_id, np.int32)
+    for target, row in zip(batch, rows, strict=True):
+        target[: len(row)] = row
+    return batch
+
+
+def softmax(logits: npt.NDArray[np.floating]) -> Probabilities:
+    """Row-wise softmax in float64, returned as float32.
+
+    >>> softmax(np.array([[0.0, 0.0]])).tolist()
+    [[0.5, 0.5]]
+    """
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    probabilities: Probabilities = (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return probabilities
+
+
+def _not_reproduced(manifest: Manifest, name: str, reason: str) -> ArtifactError:
+    return ArtifactError(
+        f"{name} of {manifest.model} {manifest.version} does not reproduce its golden examples: {reason}.",
+        remedy="Build the model again on this release of onnxruntime and tokenizers.",
+    )

@@ -1,0 +1,62 @@
+"""The functions' environment variables, named once: a field ``model_bucket`` is the variable ``SLIPWAY_MODEL_BUCKET``.
+
+``infra`` writes ``Settings(...).to_env()`` into the template; a function reads ``Settings.from_env()``.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+
+from slipway.errors import SettingsError
+
+PREFIX = "SLIPWAY_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a serving function needs to know, and its limits.
+
+    ``max_body_bytes`` stays under Lambda's 6 MB synchronous payload. ``max_request_tokens`` bounds the compute of one
+    request well under API Gateway's 29 s: about 0.1 ms a token on one vCPU.
+    """
+
+    model: str
+    model_bucket: str
+    poll_seconds: float = 10.0  # how often a warm function asks whether live.json changed
+    stale_seconds: float = 25.0  # past this, a request waits for the answer: the promise is 30 s
+    max_body_bytes: int = 5_500_000
+    max_instances: int = 1_000
+    max_request_tokens: int = 100_000
+
+    def to_env(self) -> dict[str, str]:
+        """Every field as an environment variable."""
+        return {PREFIX + f.name.upper(): str(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
+        """Read the variables; an absent optional one takes its default.
+
+        Raises SettingsError naming the variable that is missing or has the wrong type.
+        """
+        env = os.environ if env is None else env
+        return cls(**{f.name: _read(env, f.name, f.type, f.default) for f in fields(cls)})  # type: ignore[arg-type]
+
+
+def _read(env: Mapping[str, str], field: str, kind: object, default: object) -> object:
+    name = PREFIX + field.upper()
+    raw = env.get(name, "")
+    if not raw:
+        if default is MISSING:
+            raise SettingsError(f"The environment variable {name} is not set.", remedy="The CDK app sets it.")
+        return default
+    try:
+        return kind(raw) if callable(kind) else raw
+    except ValueError as error:
+        raise SettingsError(f"{name}={raw!r} is not a {getattr(kind, '__name__', kind)}.") from error
+
+
+def function_vcpus(env: Mapping[str, str] | None = None) -> int:
+    """Whole vCPUs of this function: one at 1,769 MB, more in proportion (AWS Lambda developer guide, "Memory")."""
+    env = os.environ if env is None else env
+    memory_mb = int(env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769"))
+    return max(1, memory_mb // 1769)
