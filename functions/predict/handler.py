@@ -1,0 +1,31 @@
+"""API Gateway event → prediction. What is slow happens here once, at init, where SnapStart takes its snapshot."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from snapshot_restore_py import register_after_restore
+
+from functions.predict.live import LiveModel
+from functions.predict.routes import Service
+from functions.predict.telemetry import logger
+from slipway.errors import ModelUnavailable
+from slipway.settings import Settings
+from slipway.store import Store
+
+CACHE = Path("/tmp/slipway")  # noqa: S108 - the only place where Lambda lets a function write
+
+settings = Settings.from_env()
+models = LiveModel(settings, store=Store(settings.model_bucket, settings.model), cache=CACHE, logger=logger)
+service = Service(settings, models)
+register_after_restore(models.expire)
+with suppress(ModelUnavailable):  # a stack is deployed before its first model is promoted
+    models.current()
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one API Gateway REST proxy event."""
+    return service.app.resolve(event, context)

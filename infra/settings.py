@@ -1,0 +1,90 @@
+"""The typed arguments of one deployment, read from CDK context: ``cdk deploy -c stage=prod -c model=tickets``.
+
+A stage is a name and a set of arguments, nothing else: the table ``slipway:stages`` in cdk.json holds the arguments
+that a stage differs by, and ``-c`` on the command line overrides both it and the defaults below.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+STAGES = "slipway:stages"
+LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365)  # of the values CloudWatch Logs takes, those a small team asks for
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_STAGE = re.compile(r"[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?")
+# CDK's own context keys all hold one of ":", "@", "/" or "-", so a plain word that is no argument is a misspelt one.
+_PLAIN_WORD = re.compile(r"[A-Za-z_]+")
+
+
+class DeploymentError(Exception):
+    """An argument of the deployment cannot be used; the message names its value and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What one stage of one model is deployed with. The defaults are safe for production."""
+
+    stage: str = "dev"
+    model: str = "demo"
+    local: bool = False  # functions run in this machine's interpreter instead of an image: the local cloud
+    retain: bool = True  # deleting the stack keeps the bucket with its models, and the logs
+    memory_mb: int = 1769  # one whole vCPU
+    snap_start: bool = True  # AWS bills a Python function's cached snapshot by the hour: False costs nothing at rest
+    reserved_concurrency: int | None = None  # None shares the account's pool
+    requests_per_second: float = 50.0
+    burst: int = 100
+    daily_quota: int = 100_000  # requests of one API key
+    log_days: int = 30
+    account_logs_role: bool = True  # API Gateway has one role for its logs per account and region: False if it's there
+
+    def __post_init__(self) -> None:
+        for name, (holds, remedy) in _RULES.items():
+            if not holds(getattr(self, name)):
+                raise DeploymentError(f"{name}={getattr(self, name)!r} cannot be deployed: use {remedy}.")
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, Any]) -> "Deployment":
+        """Read the arguments: ``-c``, then the stage's row of the table, then the defaults.
+
+        Raises DeploymentError naming the first argument that is unknown, of the wrong type or out of range.
+        """
+        types = get_type_hints(cls)
+        given = {key: value for key, value in context.items() if _PLAIN_WORD.fullmatch(key)}
+        row = context.get(STAGES, {}).get(given.get("stage", cls.stage), {})
+        merged = {**row, **given}
+        if unknown := [name for name in merged if name not in types]:
+            raise DeploymentError(f"{unknown[0]!r} is no argument of a deployment: use one of {', '.join(types)}.")
+        return cls(**{name: _read(name, value, types[name]) for name, value in merged.items()})
+
+
+def _between(low: float, high: float) -> tuple[Callable[[float | None], bool], str]:
+    return lambda value: value is None or low <= value <= high, f"a value from {low:,} to {high:,}"
+
+
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "stage": (lambda v: bool(_STAGE.fullmatch(v)), "a letter, then at most 19 of a-z, 0-9 and '-', not ending in '-'"),
+    "model": (lambda v: bool(_NAME.fullmatch(v)), "1 to 63 of a-z, 0-9 and inner '-'"),
+    "memory_mb": _between(512, 10_240),
+    "reserved_concurrency": _between(1, 1_000),
+    "requests_per_second": _between(0.1, 10_000),
+    "burst": _between(1, 5_000),
+    "daily_quota": _between(1, 1_000_000_000),
+    "log_days": (lambda v: v in LOG_DAYS, f"one of {', '.join(map(str, LOG_DAYS))}"),
+}
+
+
+def _read(name: str, value: Any, kind: Any) -> Any:
+    """``-c`` brings strings and cdk.json brings JSON: both become the field's type."""
+    optional = kind == (int | None)
+    text = str(value).lower()
+    if optional and text in ("none", ""):
+        return None
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise DeploymentError(f"{name}={value!r} cannot be deployed: use true or false.")
+        return text == "true"
+    try:
+        return (int if optional else kind)(str(value))
+    except ValueError as error:
+        raise DeploymentError(f"{name}={value!r} cannot be deployed: use a number.") from error
