@@ -1,0 +1,1 @@
+"""From labelled text to a published artifact, offline. The only place with torch."""

@@ -1,0 +1,5 @@
+"""``python -m model_build`` is ``slipway``."""
+
+from model_build.cli import main
+
+main()

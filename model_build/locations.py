@@ -1,0 +1,52 @@
+"""Where inputs come from: a local path, ``package:module/path`` inside an installed package, or ``s3://bucket/key``."""
+
+import importlib.util
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from slipway.errors import BuildError
+from slipway.objects import Objects
+
+_PACKAGE = "package:"
+_S3 = "s3://"
+
+
+@contextmanager
+def local_file(location: str) -> Iterator[Path]:
+    """A readable local file for ``location``; one from S3 is gone when the context ends.
+
+    Raises BuildError if there is no such file, StoreError if S3 refuses.
+    """
+    if location.startswith(_S3):
+        with tempfile.TemporaryDirectory() as scratch:
+            yield _download(location, Path(scratch))
+        return
+    path = local_path(location)
+    if not path.is_file():
+        raise BuildError(f"There is no file {path}.", remedy="Check data.path in the configuration.")
+    yield path
+
+
+def local_path(location: str) -> Path:
+    """The path that ``location`` stands for, whether or not anything is there."""
+    if not location.startswith(_PACKAGE):
+        return Path(location).expanduser()
+    module, _, inside = location.removeprefix(_PACKAGE).partition("/")
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise BuildError(
+            f"{location} needs the Python package {module!r}, which is not installed.",
+            remedy="For the demo: pip install -e '.[demo]'.",
+        )
+    return Path(spec.submodule_search_locations[0]) / inside
+
+
+def _download(location: str, scratch: Path) -> Path:
+    bucket, _, key = location.removeprefix(_S3).partition("/")
+    path = scratch / Path(key).name
+    if not bucket or not path.name:
+        raise BuildError(f"{location!r} is not s3://bucket/key.")
+    Objects(bucket, "").download(key, path)
+    return path
