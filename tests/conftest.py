@@ -1,0 +1,144 @@
+"""A real artifact, small: a random BERT of two layers, trained in seconds by the real command line."""
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import moto
+import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from model_build import cli
+from slipway.store import Store
+
+BUCKET = "models-bucket"
+_WORDS = {
+    "positive": ["good", "great", "lovely", "superb", "moving"],
+    "negative": ["bad", "awful", "dull", "boring", "poor"],
+}
+_FILLERS = ["film", "plot", "acting", "music", "the", "a", "was", "with", "very", "quite"]
+_SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def tiny_rows(seed: int = 0, count: int = 600) -> list[dict[str, str]]:
+    """Distinct sentences whose label any reader can tell."""
+    chooser = random.Random(seed)
+    rows: dict[str, str] = {}
+    while len(rows) < count:
+        label = chooser.choice(sorted(_WORDS))
+        words = [*chooser.choices(_FILLERS, k=chooser.randint(2, 12)), *chooser.choices(_WORDS[label], k=3)]
+        rows["-".join(chooser.sample(words, len(words)))] = label
+    return [{"text": text.replace("-", " "), "label": label} for text, label in rows.items()]
+
+
+def write_tiny_base(directory: Path, *, model_type: str = "bert") -> Path:
+    """A base model as a user would have it on disk: config.json, weights, tokenizer.json."""
+    import torch
+    from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+
+    vocabulary = [*_SPECIAL, *_FILLERS, *_WORDS["positive"], *_WORDS["negative"]]
+    vocabulary += [f"filler{i}" for i in range(1_100)]  # large enough for the embedding table to be quantized
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+    fast.save_pretrained(directory)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    if model_type == "distilbert":
+        sizes = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
+    config = AutoConfig.for_model(model_type, vocab_size=len(vocabulary), max_position_embeddings=64, **sizes)
+    AutoModel.from_config(config).save_pretrained(directory)
+    return directory
+
+
+def write_tiny_config(directory: Path, base: Path, rows: list[dict[str, str]]) -> Path:
+    """A configuration with its data beside it."""
+    data = directory / "rows.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = directory / "tiny.toml"
+    config.write_text(
+        f"""model = "demo"
+[data]
+path = "{data}"
+[network]
+base = "{base}"
+max_tokens = 32
+[train]
+epochs = 4
+learning_rate = 3e-3
+[gates]
+cpu_classes = ["native"]
+"""
+    )
+    return config
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_base(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
+    return write_tiny_config(tmp_path_factory.mktemp("config"), tiny_base, tiny_rows())
+
+
+def run_build(config: Path, out: Path, *overrides: str) -> Path:
+    """``slipway build`` in this process; the directory of the artifact."""
+    arguments = ["build", "--config", str(config), "--out", str(out), "--rebuild"]
+    for override in overrides:
+        arguments += ["--set", override]
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main(arguments)
+    assert exit_info.value.code == 0
+    return max(out.glob("*/2*"))
+
+
+@pytest.fixture(scope="session")
+def tiny_artifact(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first of two versions."""
+    return run_build(tiny_config, tmp_path_factory.mktemp("first"))
+
+
+@pytest.fixture(scope="session")
+def second_artifact(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another version of the same model."""
+    return run_build(tiny_config, tmp_path_factory.mktemp("second"), "train.seed=14")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aws_dummies() -> Iterator[None]:
+    """No test can reach a real account."""
+    dummies = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-central-1"}
+    dropped = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "SLIPWAY_MODEL", "SLIPWAY_MODEL_BUCKET")
+    patch = pytest.MonkeyPatch()
+    for name in dropped:
+        patch.delenv(name, raising=False)
+    for name, value in dummies.items():
+        patch.setenv(name, value)
+    yield
+    patch.undo()
+
+
+@pytest.fixture
+def bucket() -> Iterator[str]:
+    """An empty model bucket in moto's in-process S3."""
+    with moto.mock_aws():
+        boto3.client("s3").create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_DEFAULT_REGION"]}
+        )
+        yield BUCKET
+
+
+@pytest.fixture
+def store(bucket: str) -> Store:
+    return Store(bucket, "demo")

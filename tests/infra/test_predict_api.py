@@ -1,0 +1,59 @@
+import json
+
+from tests.infra.conftest import Assembly, Synthesize
+
+
+def test_every_path_and_method_asks_for_a_key_and_goes_to_the_live_alias(aws: Assembly) -> None:
+    methods = [method["Properties"] for method in aws.resources("AWS::ApiGateway::Method")]
+    assert [method["HttpMethod"] for method in methods] == ["ANY", "ANY"]  # the root, and {proxy+}
+    assert all(method["ApiKeyRequired"] is True for method in methods)
+    assert all(method["Integration"]["Type"] == "AWS_PROXY" for method in methods)
+    assert all("Live" in json.dumps(method["Integration"]["Uri"]) for method in methods)
+    assert [resource["Properties"]["PathPart"] for resource in aws.resources("AWS::ApiGateway::Resource")] == [
+        "{proxy+}"
+    ]
+
+
+def test_only_this_api_may_invoke_the_alias(aws: Assembly) -> None:
+    permissions = [permission["Properties"] for permission in aws.resources("AWS::Lambda::Permission")]
+    assert {permission["Principal"] for permission in permissions} == {"apigateway.amazonaws.com"}
+    assert all("PredictApi" in json.dumps(permission["SourceArn"]) for permission in permissions)
+    assert not [p for p in permissions if "test-invoke-stage" in json.dumps(p["SourceArn"])]
+
+
+def test_the_key_is_held_to_a_rate_and_a_quota(aws: Assembly) -> None:
+    plan = aws.properties("AWS::ApiGateway::UsagePlan")
+    assert plan["Throttle"] == {"RateLimit": 50, "BurstLimit": 100}
+    assert plan["Quota"] == {"Limit": 100_000, "Period": "DAY"}
+    assert len(aws.resources("AWS::ApiGateway::UsagePlanKey")) == 1
+
+
+def test_the_stage_is_throttled_measured_and_traced_but_texts_are_not_logged(aws: Assembly) -> None:
+    stage = aws.properties("AWS::ApiGateway::Stage")
+    assert stage["TracingEnabled"] is True
+    (settings,) = stage["MethodSettings"]
+    assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (50, 100)
+    assert settings["MetricsEnabled"] is True
+    assert settings["DataTraceEnabled"] is False
+
+
+def test_access_logs_are_json_without_texts_and_addresses(aws: Assembly) -> None:
+    logged = json.loads(aws.properties("AWS::ApiGateway::Stage")["AccessLogSetting"]["Format"])
+    assert {"requestId", "status", "latencyMs", "apiKeyId"} <= set(logged)
+    assert not [value for value in logged.values() if "body" in value or "sourceIp" in value or "input" in value]
+
+
+def test_the_log_group_that_the_gateway_would_keep_forever_is_ours(aws: Assembly) -> None:
+    groups = [json.dumps(group["Properties"]) for group in aws.resources("AWS::Logs::LogGroup")]
+    assert len([group for group in groups if "API-Gateway-Execution-Logs_" in group]) == 1
+
+
+def test_the_stacks_print_what_a_caller_needs(aws: Assembly) -> None:
+    assert set(aws.template("slipway-prod-tickets-api")["Outputs"]) == {"ApiUrl", "ApiKeyId", "Model"}
+    assert "ModelBucket" in aws.template("slipway-prod-store")["Outputs"]
+
+
+def test_an_account_that_has_the_logging_role_keeps_it(synthesize: Synthesize, aws: Assembly) -> None:
+    assert len(aws.resources("AWS::ApiGateway::Account")) == 1
+    assert aws.resources("AWS::ApiGateway::Account")[0]["DeletionPolicy"] == "Retain"
+    assert not synthesize(stage="qa", account_logs_role="false").resources("AWS::ApiGateway::Account")
