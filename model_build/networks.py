@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, set_seed
 from transformers.utils import logging
 
 from model_build.config import NetworkConfig
@@ -39,8 +39,9 @@ class PretrainedClassifier(nn.Module):
         return logits
 
 
-def load_pretrained(config: NetworkConfig, *, labels: int, pad_id: int) -> PretrainedClassifier:
-    """The pretrained base with a fresh head. Raises BuildError if the base cannot be loaded."""
+def load_pretrained(config: NetworkConfig, *, labels: int, pad_id: int, seed: int) -> PretrainedClassifier:
+    """The pretrained base with a fresh head, drawn from ``seed``. Raises BuildError if the base cannot be loaded."""
+    set_seed(seed)
     encoder = _load(AutoModel, config.base)
     limit = getattr(encoder.config, "max_position_embeddings", config.max_tokens)
     if config.max_tokens > limit:
@@ -59,11 +60,6 @@ def load_tokenizer(config: NetworkConfig) -> tuple[Tokenizer, int]:
     return tokenizer.backend_tokenizer, int(tokenizer.pad_token_id)
 
 
-def base_config(config: NetworkConfig) -> Any:
-    """The transformers configuration of the base."""
-    return _load(AutoConfig, config.base)
-
-
 def _load(loader: Any, base: str) -> Any:
     path = local_path(base)
     known = path.is_dir()
@@ -80,11 +76,6 @@ def _load(loader: Any, base: str) -> Any:
 
 def _remedy(known: bool) -> str:
     return "It needs config.json, weights and tokenizer.json." if known else "Name a directory, or a model on the hub."
-
-
-def parameters(network: nn.Module) -> int:
-    """Trainable parameters."""
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
 def save_tokenizer(tokenizer: Tokenizer, path: Path) -> None:

@@ -83,7 +83,8 @@ def train(run: Build, dataset: Dataset, work: Path) -> Trained:
     config = run.config
     tokenizer, pad_id = networks.load_tokenizer(config.network)
     encoder = Encoder(tokenizer, max_tokens=config.network.max_tokens)
-    network = networks.load_pretrained(config.network, labels=len(dataset.labels), pad_id=pad_id)
+    seed = config.train.seed
+    network = networks.load_pretrained(config.network, labels=len(dataset.labels), pad_id=pad_id, seed=seed)
     report = train_once(network, encoder, dataset.splits, config.train, work=work, console=run.console)
     return Trained(network=network, encoder=encoder, pad_id=pad_id, report=report)
 

@@ -154,7 +154,11 @@ class LiveModel:
         try:
             return self._load(version)
         except UnknownVersion as error:
-            raise UnknownResource(error.detail, field="version", remedy=error.remedy) from error
+            raise UnknownResource(  # not the store's own words: they name the bucket
+                f"{self._settings.model!r} has no version {version[:64]!r}.",
+                field="version",
+                remedy=f"GET /v1/models/{self._settings.model} names those in memory; a version is published first.",
+            ) from error
         except SlipwayError as error:
             raise ModelUnavailable(error.detail, remedy=error.remedy) from error
 

@@ -102,7 +102,7 @@ class Service:
             raise RequestTooLarge(
                 f"The texts have {tokens:,} tokens; {self._settings.max_request_tokens:,} fit into one request.",
                 field="instances",
-                remedy="Send fewer or shorter texts in one request; for whole files use batch scoring.",
+                remedy="Send fewer or shorter texts in one request.",
             )
 
     def _no_route(self, _: NotFoundError) -> Response[str]:

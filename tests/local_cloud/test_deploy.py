@@ -6,14 +6,9 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from email.message import Message
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,31 +16,7 @@ from infra.local_cloud import LocalCloud, Outputs
 from infra.local_cloud.__main__ import main
 from infra.local_cloud.ports import free_port
 from infra.local_cloud.tools import ROOT
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    status: int
-    headers: Message
-    body: bytes
-
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-def get(url: str, *, key: str = "") -> Answer:
-    request = urllib.request.Request(url, headers={"x-api-key": key} if key else {})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return Answer(status=response.status, headers=response.headers, body=response.read())
-    except urllib.error.HTTPError as refused:
-        with refused:
-            return Answer(status=refused.code, headers=refused.headers, body=refused.read())
-
-
-@pytest.fixture(scope="module")
-def outputs(cloud: LocalCloud) -> Outputs:
-    return cloud.outputs()
+from tests.local_cloud.client import get
 
 
 def test_the_outputs_file_is_what_the_deployment_gave(cloud: LocalCloud, outputs: Outputs) -> None:

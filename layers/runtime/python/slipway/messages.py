@@ -26,7 +26,7 @@ JSON = "application/json"
 PROBLEM = "application/problem+json"
 _READ_AS_JSON = {JSON, "application/x-www-form-urlencoded", "text/plain"}
 RETRY_AFTER_SECONDS = 5
-_BATCH_REMEDY = "Send fewer or shorter texts in one request; for whole files use batch scoring."
+_FEWER = "Send fewer or shorter texts in one request."
 
 _STATUS: dict[type[SlipwayError], tuple[int, str]] = {
     MalformedRequest: (400, "Bad Request"),
@@ -69,7 +69,7 @@ def check_content_type(header: str | None) -> None:
 def parse_predict(body: bytes, limits: Limits) -> PredictRequest:
     """Read a V1 request. Raises a RequestError that names the field, what is wrong with it, and the remedy."""
     if len(body) > limits.body_bytes:
-        raise RequestTooLarge(f"The body has {len(body):,} bytes; {limits.body_bytes:,} fit.", remedy=_BATCH_REMEDY)
+        raise RequestTooLarge(f"The body has {len(body):,} bytes; {limits.body_bytes:,} fit.", remedy=_FEWER)
     document = _parse_json(body)
     _only(document, ("instances", "parameters"), "")
     instances = document.get("instances")
@@ -83,7 +83,7 @@ def parse_predict(body: bytes, limits: Limits) -> PredictRequest:
         raise RequestTooLarge(
             f"{len(instances):,} instances were sent; {limits.instances:,} fit.",
             field="instances",
-            remedy=_BATCH_REMEDY,
+            remedy=_FEWER,
         )
     parameters = document.get("parameters", {})
     if not isinstance(parameters, dict):

@@ -1,0 +1,48 @@
+# Everything a newcomer needs is behind `make demo` and `make test`; both set up what they need.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo down test check slow bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/installed node_modules/installed ## Install Python and Node packages (the others call it)
+	@sh .ci/install-emulator
+
+demo: setup ## Build the demo model, deploy it into a local cloud, ask it
+	@$(BIN)/python -m infra.demo
+
+down: ## Stop the local cloud that `make demo` left running
+	@$(BIN)/python -m infra.local_cloud down
+
+test: setup ## Run the tests (under 10 minutes on 2 cores)
+	@$(BIN)/python -m pytest -m "not slow"
+
+slow: setup ## Run the slow tests: the demo model's quality, the image's boot
+	@$(BIN)/python -m pytest -m slow
+
+check: setup ## Lint, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: setup ## Measure the newest demo artifact here
+	@$(BIN)/python -m benchmarks.int8
+
+clean: ## Remove what was built and installed; the local cloud must be down
+	rm -rf build .local cdk.out node_modules .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {sys.version.split()[0]}.")'
+	@echo "Installing Python packages into .venv; the first time takes a few minutes."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[build,demo,infra,dev]'
+	@touch $@
+
+node_modules/installed: package-lock.json
+	@command -v npm >/dev/null || { echo "npm is not on the PATH: install Node 20 or newer."; exit 1; }
+	@echo "Installing the CDK's command line into node_modules."
+	@npm ci --silent --no-fund --no-audit
+	@touch $@

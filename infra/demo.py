@@ -1,0 +1,111 @@
+"""``make demo``: what a user does, in that order, with the commands a user types. Nothing here is only for the demo.
+
+Build the model, deploy, publish, promote, ask. Each command is printed before it runs, and any of them can be run again
+by hand.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from infra.local_cloud import LocalCloud, LocalCloudError, Outputs
+from infra.local_cloud.tools import ROOT
+
+CONFIG = "configs/demo.toml"
+MODEL = "demo"
+TEXT = "A tender, beautifully acted film, full of warmth and quiet wit."
+EXPECTED = "positive"
+_EMULATOR = "qemu-x86_64"
+
+
+def main() -> int:
+    """Run the demo; exit code 0 if the deployed API gave the right label."""
+    started = time.monotonic()
+    try:
+        return _demo(started)
+    except (LocalCloudError, _CommandFailed) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _demo(started: float) -> int:
+    _heading("1. Build the model: labelled text in, a checked int8 classifier out")
+    artifact = _build()
+    _heading("2. Deploy: the same CDK app that goes to AWS, into a cloud on this machine")
+    _say("python -m infra.local_cloud deploy -c model=demo   # starts the local cloud, runs cdk deploy --all in it")
+    cloud = LocalCloud()
+    outputs = cloud.deploy({"model": MODEL})
+    _heading("3. Publish the model, then promote it: from now on it answers")
+    environment = {**cloud.client_env(), "SLIPWAY_MODEL": MODEL, "SLIPWAY_MODEL_BUCKET": outputs.model_bucket}
+    version = _slipway(["publish", artifact], environment)["version"]
+    _slipway(["promote", version, "--why", "make demo"], environment)
+    _heading("4. Ask the deployed API for a sentence that it has never seen")
+    answer = _ask(outputs)
+    _summary(outputs, answer, time.monotonic() - started)
+    return 0 if answer["predictions"][0]["label"] == EXPECTED else 1
+
+
+def _build() -> str:
+    command = ["build", "--config", CONFIG]
+    if shutil.which(_EMULATOR) is None:
+        print(f"  {_EMULATOR} is not installed: the gate for CPUs with AVX2 only is left out, and the card says so.")
+        command += ["--set", 'gates.cpu_classes=["native"]']
+    return str(_slipway(command, {})["artifact"])
+
+
+def _slipway(arguments: list[str], environment: Mapping[str, str]) -> Any:
+    """Run ``slipway`` as a user would, and return its JSON answer; its progress goes straight to the terminal."""
+    _say(shlex.join(["slipway", *arguments]))
+    command = [sys.executable, "-m", "model_build", *arguments, "--json"]
+    run = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, check=False)
+    if run.returncode:
+        raise _CommandFailed(f"slipway {arguments[0]} ended with {run.returncode}")
+    return json.loads(run.stdout)
+
+
+def _ask(outputs: Outputs) -> Any:
+    url = f"{outputs.api_url}/v1/models/{outputs.model}:predict"
+    body = json.dumps({"instances": [TEXT]})
+    headers = {"x-api-key": outputs.api_key, "content-type": "application/json"}
+    lines = [f"curl {url}", f"-H 'x-api-key: {outputs.api_key}' -H 'content-type: application/json'", f"-d '{body}'"]
+    _say(" \\\n      ".join(lines))
+    request = urllib.request.Request(url, body.encode(), headers)  # noqa: S310 - the local cloud's own address
+    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+        answer = json.loads(response.read())
+    print(json.dumps(answer, indent=2))
+    return answer
+
+
+def _summary(outputs: Outputs, answer: Any, seconds: float) -> None:
+    prediction = answer["predictions"][0]
+    print(
+        f"\n{prediction['label']} ({prediction['score']:.3f}), answered by {answer['model_version']}. "
+        f"Done in {seconds:.0f} s.\n\n"
+        f"  URL      {outputs.api_url}\n  API key  {outputs.api_key}\n  bucket   s3://{outputs.model_bucket}\n"
+        "  outputs  .local/outputs.json\n\n"
+        'The local cloud goes on running. `eval "$(.venv/bin/python -m infra.local_cloud env)"` points slipway, the\n'
+        "AWS command line and boto3 at it, for instance for `slipway history`; `make down` stops it."
+    )
+
+
+def _heading(text: str) -> None:
+    print(f"\n{text}", flush=True)
+
+
+def _say(command: str) -> None:
+    print(f"  $ {command}", flush=True)
+
+
+class _CommandFailed(Exception):
+    pass
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
