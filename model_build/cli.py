@@ -31,6 +31,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user database
+        return "unknown"
+
+
 Config = Annotated[Path, typer.Option("--config", "-c", help="The build's TOML file, such as configs/demo.toml.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the configuration.")
@@ -41,9 +49,7 @@ Bucket = Annotated[
 ]
 Model = Annotated[str, typer.Option(envvar="SLIPWAY_MODEL", help="The model's name.")]
 Why = Annotated[str, typer.Option(help="The reason, for the ledger.")]
-By = Annotated[
-    str, typer.Option(help="Who decides, for the ledger.", default_factory=getpass.getuser, show_default="you")
-]
+By = Annotated[str, typer.Option(help="Who decides, for the ledger.", default_factory=_user, show_default="you")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout instead of text.")]
 
 

@@ -114,7 +114,7 @@ class Service:
     def _problem(self, error: SlipwayError) -> Response[str]:
         instance = f"urn:uuid:{self.app.current_event.raw_event.get('requestContext', {}).get('requestId', '')}"
         status, headers, problem = to_problem(error, instance)
-        telemetry.record_error(status, problem)
+        telemetry.record_error(status, error)
         return _json(status, problem, PROBLEM, headers)
 
     def _crash(self, error: Exception) -> Response[str]:

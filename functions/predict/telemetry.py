@@ -45,9 +45,9 @@ def record(served: Served) -> None:
             metric.add_dimension("label", label[:250])
 
 
-def record_error(status: int, problem: dict[str, object]) -> None:
-    """Log and count a request that was refused; its detail names fields and sizes, never content."""
-    logger.warning("refused", status=status, detail=problem["detail"], field=problem.get("field"))
+def record_error(status: int, error: Exception) -> None:
+    """Log and count a request that was refused: its kind only, since the detail may quote a path or a field's name."""
+    logger.warning("refused", status=status, kind=type(error).__name__)
     metrics.add_metric("Errors" if status >= 500 else "Refusals", MetricUnit.Count, 1)
     metrics.flush_metrics()
 

@@ -53,7 +53,10 @@ class Network:
         return logits
 
     def _run(self, batch: TokenIds) -> Logits:
-        logits: Logits = self._session.run(["logits"], {"input_ids": batch})[0]
+        try:
+            logits: Logits = self._session.run(["logits"], {"input_ids": batch})[0]
+        except Exception as error:  # onnxruntime's exceptions share no base but Exception
+            raise ArtifactError(f"The graph cannot be run by onnxruntime {ort.__version__}: {error}.") from error
         return logits
 
 
