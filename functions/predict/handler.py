@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from aws_lambda_powertools.logging import correlation_paths
@@ -15,10 +16,10 @@ from slipway.errors import ModelUnavailable
 from slipway.settings import Settings
 from slipway.store import Store
 
-CACHE = Path("/tmp/slipway")  # noqa: S108 - the only place where Lambda lets a function write
-
+# Of this process alone: it removes what it no longer serves. Lambda lets a function write to /tmp only.
+cache = Path(mkdtemp(prefix="slipway-"))
 settings = Settings.from_env()
-models = LiveModel(settings, store=Store(settings.model_bucket, settings.model), cache=CACHE, logger=logger)
+models = LiveModel(settings, store=Store(settings.model_bucket, settings.model), cache=cache, logger=logger)
 service = Service(settings, models)
 register_after_restore(models.expire)
 with suppress(ModelUnavailable):  # a stack is deployed before its first model is promoted

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aws_lambda_powertools import Logger
 
-from slipway.errors import ArtifactError, ModelUnavailable, SlipwayError, UnknownResource, UnknownVersion
+from slipway.errors import ArtifactError, ModelUnavailable, SlipwayError, StoreError, UnknownResource, UnknownVersion
 from slipway.predictor import Predictor, load_predictor
 from slipway.releases import Live, release_stack
 from slipway.settings import Settings, function_vcpus
@@ -47,7 +47,8 @@ class LiveModel:
         self._refused_at: dict[str, float] = {}
         self._checked = float("-inf")
         self._refresh: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the fields, never held over I/O
+        self._files = threading.Lock()  # of the cache: a version is not removed while it is being opened
 
     def current(self) -> Predictor:
         """The live version's predictor, at most ``stale_seconds`` behind ``live.json`` while S3 answers.
@@ -73,10 +74,15 @@ class LiveModel:
         if version == current.manifest.version:
             return current
         with self._lock:
-            predictor = self._others.pop(version, None) or self._load_named(version)
+            predictor = self._others.pop(version, None)
+        predictor = predictor or self._load_named(version)
+        with self._lock:
             self._others[version] = predictor
-            while len(self._others) > _KEPT_BESIDE_LIVE:
-                self._forget(next(iter(self._others)))
+            surplus = [*self._others][:-_KEPT_BESIDE_LIVE]
+            for least_recent in surplus:
+                del self._others[least_recent]
+        for least_recent in surplus:
+            self._remove_files(least_recent)
         return predictor
 
     def loaded(self) -> list[str]:
@@ -107,10 +113,11 @@ class LiveModel:
             live = self._store.live()
             if live is not None:
                 self._serve(live)
-        except SlipwayError as error:
-            self._logger.warning("the live version could not be followed", reason=str(error))
-        finally:
             self._checked = started
+        except Exception as error:  # nobody joins this thread: what is not logged here is not seen
+            reason = str(error) if isinstance(error, SlipwayError) else type(error).__name__
+            self._logger.warning("the live version could not be followed", reason=reason)
+            self._checked = self._clock()
 
     def _serve(self, live: Live) -> None:
         served = self._current.manifest.version if self._current else ""
@@ -122,14 +129,16 @@ class LiveModel:
                     return
 
     def _swap(self, version: str) -> bool:
-        if self._clock() - self._refused_at.get(version, float("-inf")) < _REFUSED_SECONDS:
+        if self._refused_lately(version):
             return False
         try:
             predictor = self._load(version)
         except (ArtifactError, UnknownVersion) as error:
             self._refuse(version, error)
             return False
-        previous, self._current = self._current, predictor
+        with self._lock:
+            previous, self._current = self._current, predictor
+            self._others.pop(version, None)
         self.refused.pop(version, None)
         self._logger.info("serving", model_version=version)
         if previous:
@@ -143,14 +152,17 @@ class LiveModel:
         self._logger.error("version refused", model_version=version, reason=str(error), still_serving=serving)
 
     def _load(self, version: str) -> Predictor:
-        directory = self._store.fetch(version, "int8", self._cache)
-        try:
-            return load_predictor(directory, threads=function_vcpus())
-        except ArtifactError:
-            shutil.rmtree(directory, ignore_errors=True)  # the next try downloads it again
-            raise
+        with self._files:
+            directory = self._store.fetch(version, "int8", self._cache)
+            try:
+                return load_predictor(directory, threads=function_vcpus())
+            except ArtifactError:
+                shutil.rmtree(directory, ignore_errors=True)  # the next try downloads it again
+                raise
 
     def _load_named(self, version: str) -> Predictor:
+        if self._refused_lately(version):
+            raise ModelUnavailable(f"The version {version} is refused: {self.refused[version]}")
         try:
             return self._load(version)
         except UnknownVersion as error:
@@ -159,16 +171,18 @@ class LiveModel:
                 field="version",
                 remedy=f"GET /v1/models/{self._settings.model} names those in memory; a version is published first.",
             ) from error
-        except SlipwayError as error:
-            raise ModelUnavailable(error.detail, remedy=error.remedy) from error
+        except ArtifactError as error:
+            self._refuse(version, error)
+            raise ModelUnavailable(f"The version {version} is refused: {error}") from error
+        except StoreError as error:
+            raise ModelUnavailable("The model store cannot be read now.", remedy="Try again.") from error
 
-    def _forget(self, version: str) -> None:
-        del self._others[version]
-        self._remove_files(version)
+    def _refused_lately(self, version: str) -> bool:
+        return self._clock() - self._refused_at.get(version, float("-inf")) < _REFUSED_SECONDS
 
     def _remove_files(self, version: str) -> None:
         """Free /tmp. A session that is still answering keeps its mapped weights: the kernel frees them after it."""
-        if version not in self._others:
+        with self._files:
             shutil.rmtree(self._cache / version, ignore_errors=True)
 
     def _reason(self) -> str:

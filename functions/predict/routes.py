@@ -1,7 +1,6 @@
 """The HTTP surface: which path does what. Every answer and every error leaves through here."""
 
 import base64
-import binascii
 import json
 import time
 from typing import Any, Protocol
@@ -128,7 +127,7 @@ def _body(event: dict[str, Any]) -> bytes:
         return body.encode("utf-8", "surrogatepass")
     try:
         return base64.b64decode(body, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise MalformedRequest("The body is marked as base64 and is not.") from error
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import urllib.parse
@@ -69,9 +70,10 @@ class LocalCloud:
     def start(self) -> None:
         """Start it unless it runs. Raises LocalCloudError."""
         temporary = self.directory / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
         if not self.server.running():
+            shutil.rmtree(temporary, ignore_errors=True)  # models that functions of a cloud that is gone had loaded
             self._outputs_file.unlink(missing_ok=True)  # of a cloud that is gone
+        temporary.mkdir(parents=True, exist_ok=True)
         command = [str(ministack_python(self._tools)), "-m", "ministack"]
         self.server.start(command, port=self.port, env=self._server_env(temporary))
 

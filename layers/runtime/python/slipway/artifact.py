@@ -113,9 +113,10 @@ class Manifest:
             content["golden"] = [Golden(**golden) for golden in content["golden"]]
             manifest = cls(**content)
             manifest._validate()
-        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            expected = manifest._expected_version()
+        except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
             raise ArtifactError(f"{source} is not a manifest that this release can read: {error}.") from error
-        if manifest.version != manifest._expected_version():
+        if manifest.version != expected:
             raise ArtifactError(
                 f"{source} was changed after the build: its content is not that of {manifest.version!r}."
             )
@@ -130,6 +131,8 @@ class Manifest:
             raise ValueError(f"model name {self.model!r}")
         if len(self.labels) < 2 or not self.golden or self.max_tokens < 3 or not self.temperature > 0:
             raise ValueError("it needs at least 2 labels, golden examples, 3 tokens and a positive temperature")
+        if any(len(row) != len(self.labels) for golden in self.golden for row in golden.probabilities.values()):
+            raise ValueError("a golden example has other than one probability a label")
         if unsafe := [name for name in self.files if not _FILE_NAME.fullmatch(name)]:
             raise ValueError(f"unsafe file name {unsafe[0]!r}")
 
@@ -167,6 +170,8 @@ def read_manifest(directory: Path) -> Manifest:
         return Manifest.from_json(path.read_bytes(), source=str(path))
     except FileNotFoundError as error:
         raise ArtifactError(f"{directory} holds no {MANIFEST}: it is not a finished artifact.") from error
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error}.") from error
 
 
 def verify_files(directory: Path, manifest: Manifest, names: tuple[str, ...] | None = None) -> None:
@@ -179,6 +184,8 @@ def verify_files(directory: Path, manifest: Manifest, names: tuple[str, ...] | N
             found = describe_file(directory / name)
         except FileNotFoundError as error:
             raise ArtifactError(f"{name} of {manifest.model} {manifest.version} is missing.") from error
+        except OSError as error:
+            raise ArtifactError(f"{name} of {manifest.model} {manifest.version} cannot be read: {error}.") from error
         if found != entry:
             raise ArtifactError(
                 f"{name} of {manifest.model} {manifest.version} is damaged: "

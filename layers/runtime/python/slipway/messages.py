@@ -61,7 +61,7 @@ def check_content_type(header: str | None) -> None:
     ``application/x-www-form-urlencoded`` passes: `curl -d` sends it unasked, as in TF-Serving's own examples.
     """
     kind, _, parameters = (header or JSON).lower().partition(";")
-    charset = parameters.partition("charset=")[2].strip(' "')
+    charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
     if not (kind.strip() in _READ_AS_JSON or kind.strip().endswith("+json")) or charset not in ("", "utf-8", "utf8"):
         raise UnsupportedMedia(f"The content type {header!r} is not read here.", remedy=f"Send {JSON} in UTF-8.")
 
@@ -179,7 +179,7 @@ def _top_k(parameters: dict[str, Any]) -> int | None:
 
 def _only(document: dict[str, Any], known: tuple[str, ...], prefix: str) -> None:
     if unknown := next((key for key in document if key not in known), None):
-        field = f"{prefix}{unknown[:40]}"
+        field = prefix + unknown[:40].encode("utf-8", "backslashreplace").decode()
         raise InvalidRequest(f"{field!r} is not a known field.", field=field, remedy=f"Known: {', '.join(known)}.")
 
 

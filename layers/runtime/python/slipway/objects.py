@@ -23,7 +23,10 @@ _REMEDIES = {
 
 def s3_client() -> Any:
     """An S3 client that gives up in seconds, not minutes: a warm function has an older model to answer with."""
-    return boto3.client("s3", config=Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard"}))
+    try:
+        return boto3.client("s3", config=Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard"}))
+    except (BotoCoreError, ValueError) as error:
+        raise StoreError(f"No S3 client: {error}.", remedy="Check AWS_PROFILE and AWS_ENDPOINT_URL.") from error
 
 
 class Objects:
@@ -40,7 +43,7 @@ class Objects:
             with self._errors(name):
                 answer = self._s3.get_object(Bucket=self.bucket, Key=self.prefix + name)
                 return answer["Body"].read(), answer["ETag"]
-        except _NoSuchObject:
+        except NoSuchObject:
             return None
 
     def download(self, name: str, path: Path) -> None:
@@ -91,11 +94,12 @@ class Objects:
         except (NoCredentialsError, TokenRetrievalError) as error:
             raise StoreError(f"No AWS credentials: {error}.", remedy="Sign in to AWS, or set AWS_PROFILE.") from error
         except (BotoCoreError, urllib3.exceptions.HTTPError) as error:
-            raise StoreError(f"{self.url(name)} cannot be reached: {error}.") from error
+            remedy = "Check the network, AWS_ENDPOINT_URL and AWS_REGION."
+            raise StoreError(f"{self.url(name)} cannot be reached: {error}.", remedy=remedy) from error
 
 
-class _NoSuchObject(StoreError):
-    pass
+class NoSuchObject(StoreError):
+    """The object that was asked for is not there."""
 
 
 class _ConditionFailed(StoreError):
@@ -104,8 +108,8 @@ class _ConditionFailed(StoreError):
 
 # ConditionalRequestConflict (409): another conditional write of the key was under way, and this one was not done.
 _KINDS: dict[str, type[StoreError]] = {
-    "NoSuchKey": _NoSuchObject,
-    "404": _NoSuchObject,
+    "NoSuchKey": NoSuchObject,
+    "404": NoSuchObject,
     "PreconditionFailed": _ConditionFailed,
     "ConditionalRequestConflict": _ConditionFailed,
 }

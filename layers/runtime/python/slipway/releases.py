@@ -35,9 +35,16 @@ class Live:
         """Fields of a later release are ignored. Raises StoreError if ``raw`` is not a pointer."""
         try:
             content = json.loads(raw)
-            return cls(**{f.name: content[f.name] for f in fields(cls) if f.name in content})
+            live = cls(**{f.name: content[f.name] for f in fields(cls) if f.name in content})
+            live._validate()
         except (ValueError, TypeError, RecursionError) as error:
             raise StoreError(f"{source} is not a readable release record: {error}.") from error
+        return live
+
+    def _validate(self) -> None:
+        if not isinstance(self.version, str):
+            raise TypeError(f"version {self.version!r} is not a text")
+        _after(self.at)  # what the next pointer will be asked for
 
     def ledger_name(self) -> str:
         """``<time>-<version>.json``: the time sorts entries, to the microsecond."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from slipway.artifact import MANIFEST, VERSION, Manifest, Variant, read_manifest, serving_files, verify_files
-from slipway.errors import Conflict, StoreError, UnknownVersion
-from slipway.objects import Objects
+from slipway.errors import ArtifactError, Conflict, StoreError, UnknownVersion
+from slipway.objects import NoSuchObject, Objects
 from slipway.releases import Action, Live, new_live, release_stack
 
 _LIVE = "live.json"
@@ -52,7 +52,8 @@ class Store:
     def fetch(self, version: str, variant: Variant, into: Path) -> Path:
         """Download what serves ``variant`` to ``into/<version>``, which appears complete or not at all.
 
-        The bytes are not checked here: ``load_predictor`` does that, each time it opens them.
+        The bytes are not checked here: ``load_predictor`` does that, each time it opens them. Raises UnknownVersion if
+        there is no such version, ArtifactError if one of its files is missing.
         """
         target = into / version
         if (target / MANIFEST).exists():
@@ -65,9 +66,11 @@ class Store:
                 for name in serving_files(variant):
                     self._objects.download(f"{version}/{name}", scratch / name)
                 (scratch / MANIFEST).write_bytes(manifest)
-                scratch.replace(target)
+                self._appear(scratch, target)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
+        except NoSuchObject as error:
+            raise ArtifactError(f"{self.model} {version} is not complete: {error.detail}") from error
         except OSError as error:
             raise StoreError(f"{self.model} {version} cannot be kept in {into}: {error}.") from error
         return target
@@ -102,7 +105,7 @@ class Store:
             live = new_live(version, action, by=by, why=why, after=present)
             if present:  # an entry that a process killed between its two writes still owes
                 self._record(present)
-            if self._point(live, etag):
+            if self._point(live, etag) or self.live() == live:  # written, though the answer to it was lost
                 self._record(live)
                 return live
         raise Conflict(
@@ -118,6 +121,14 @@ class Store:
                 remedy="`slipway rollback --to VERSION` takes any published version.",
             )
         return stack[-2]
+
+    @staticmethod
+    def _appear(scratch: Path, target: Path) -> None:
+        try:
+            scratch.replace(target)
+        except OSError:
+            if not (target / MANIFEST).exists():  # else another fetch of the same version came first
+                raise
 
     def _live(self) -> tuple[Live | None, str]:
         found = self._objects.read(_LIVE)

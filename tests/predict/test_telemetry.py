@@ -1,0 +1,144 @@
+"""What a request leaves behind: one JSON line and EMF metrics, with counts and versions and never a text."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+SECRET = "Zx9secretQw"
+
+
+@pytest.fixture
+def metrics(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
+    """The EMF documents printed so far by the request under test."""
+
+    def read() -> list[dict[str, Any]]:
+        documents = (json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{"))
+        return [document for document in documents if "_aws" in document]
+
+    return read
+
+
+def _named(documents: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    return [document for document in documents if name in document]
+
+
+def _declared(document: dict[str, Any]) -> dict[str, str]:
+    (directive,) = document["_aws"]["CloudWatchMetrics"]
+    return {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+
+
+def test_an_answer_leaves_one_line_with_counts_and_the_version(call: Any, promoted: str, logs: Any) -> None:
+    call.predict("a good film", "a bad film")
+    (record,) = logs.of("predicted")
+    assert (record["level"], record["model_version"], record["backend"]) == ("INFO", promoted, "cpu-int8")
+    assert (record["texts"], record["tokens"]) == (2, 10)
+    assert record["milliseconds"] > 0
+
+
+def test_an_answer_is_measured(call: Any, promoted: str, metrics: Any) -> None:
+    call.predict("a lovely superb moving film", "a boring awful dull film", "a superb moving great film")
+    documents = metrics()
+    (document,) = _named(documents, "Latency")
+    assert _declared(document) == {"Latency": "Milliseconds", "Texts": "Count", "Tokens": "Count"}
+    assert (document["Texts"], document["Tokens"]) == ([3.0], [21.0])
+    assert document["Latency"][0] > 0
+    assert document["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Slipway"
+
+
+def test_labels_are_counted_each_in_its_dimension(call: Any, promoted: str, metrics: Any) -> None:
+    call.predict("a lovely superb moving film", "a boring awful dull film", "a superb moving great film")
+    counted = {document["label"]: document["Labels"] for document in _named(metrics(), "Labels")}
+    assert counted == {"positive": [2.0], "negative": [1.0]}
+
+
+def test_every_dimension_that_is_declared_has_its_value(call: Any, promoted: str, metrics: Any) -> None:
+    call.predict("a superb film")
+    call("GET", "/nowhere")
+    documents = metrics()
+    assert {name for document in documents for name in _declared(document)} == {
+        "Latency", "Texts", "Tokens", "Labels", "Refusals"
+    }  # fmt: skip
+    for document in documents:
+        (directive,) = document["_aws"]["CloudWatchMetrics"]
+        (dimensions,) = directive["Dimensions"]
+        assert ("label" in dimensions) == ("Labels" in document)
+        assert all(isinstance(document[name], str) and document[name] for name in dimensions)
+
+
+def test_one_request_does_not_count_for_the_next(call: Any, promoted: str, metrics: Any) -> None:
+    call.predict("a film", "a film")
+    metrics()
+    call.predict("a film")
+    (document,) = _named(metrics(), "Texts")
+    assert document["Texts"] == [1.0]
+
+
+@pytest.mark.parametrize(("path", "metric"), [("/nowhere", "Refusals"), ("/v2/health/ready", "Errors")])
+def test_a_refusal_is_the_callers_and_an_error_is_ours(
+    call: Any, metrics: Any, logs: Any, path: str, metric: str
+) -> None:
+    answer = call("GET", path)
+    (document,) = _named(metrics(), metric)
+    assert document[metric] == [1.0]
+    (record,) = logs.of("refused")
+    assert record["status"] == answer.status
+
+
+@pytest.mark.parametrize(
+    ("instances", "parameters"),
+    [
+        ([SECRET], {}),
+        ([{"text": f"a {SECRET} film"}], {}),
+        ([f"{SECRET} " * 60], {"truncate": "error"}),
+        ([SECRET, 5], {}),
+        ([SECRET], {"truncate": SECRET}),
+        ([SECRET], {"top_k": SECRET}),
+        ([f"{SECRET}\ud800"], {}),
+        ([SECRET] * 1_001, {}),
+        ([[SECRET]], {}),
+    ],
+    ids=range(9),
+)
+def test_no_text_is_logged_or_measured_or_sent_back(
+    call: Any,
+    promoted: str,
+    logs: Any,
+    live_logs: Any,
+    capsys: pytest.CaptureFixture[str],
+    instances: list[Any],
+    parameters: dict[str, Any],
+) -> None:
+    answer = call("POST", "/v1/models/demo:predict", {"instances": instances, "parameters": parameters})
+    captured = capsys.readouterr()
+    everything = captured.out + captured.err + logs.stream.getvalue() + live_logs.stream.getvalue() + answer.body
+    assert SECRET not in everything
+    assert logs.all(), "the request was logged at all"
+
+
+def test_every_log_line_is_json(call: Any, promoted: str, logs: Any) -> None:
+    call.predict("a film")
+    call.predict("\u2028", "\0")
+    call("GET", "/nowhere\nforged")
+    assert all(record["level"] and record["message"] for record in logs.all())
+    assert len(logs.all()) == 3
+
+
+def test_a_field_name_that_is_no_unicode_is_still_logged(
+    call: Any, promoted: str, logs: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call.handler(_event('{"instances": ["a"], "\\ud800": 1}'), None)
+    assert logs.of("refused")
+    logs.stream.getvalue().encode()
+
+
+def _event(body: str) -> dict[str, Any]:
+    return {
+        "path": "/v1/models/demo:predict",
+        "httpMethod": "POST",
+        "headers": {},
+        "requestContext": {"requestId": "c6af9ac6"},
+        "body": body,
+        "isBase64Encoded": False,
+    }

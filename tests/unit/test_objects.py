@@ -1,0 +1,197 @@
+"""Whole reads, conditional writes, and S3's refusals in words. Every failure is a StoreError with its remedy."""
+
+import io
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import moto
+import pytest
+from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
+
+from slipway.errors import StoreError
+from slipway.objects import Objects, s3_client
+
+
+class Refusing:
+    """An S3 client whose every call S3 answers with ``code``."""
+
+    def __init__(self, code: str) -> None:
+        self._error = ClientError({"Error": {"Code": code, "Message": "no"}}, "GetObject")
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**_: Any) -> None:
+            raise self._error
+
+        return call
+
+
+@pytest.fixture
+def objects(bucket: str) -> Objects:
+    return Objects(bucket, "models/demo/")
+
+
+def test_what_is_created_can_be_read_and_listed(objects: Objects) -> None:
+    assert objects.create("a/b", b"content", sha256="c0ffee")
+    found = objects.read("a/b")
+    assert found
+    assert found[0] == b"content"
+    assert objects.sha256("a/b") == "c0ffee"
+    assert list(objects.names()) == ["a/b"]
+
+
+def test_an_object_is_never_created_twice(objects: Objects) -> None:
+    assert objects.create("a", b"first")
+    assert not objects.create("a", b"second")
+    found = objects.read("a")
+    assert found
+    assert found[0] == b"first"
+
+
+def test_an_object_is_replaced_only_by_who_read_its_last_state(objects: Objects) -> None:
+    objects.create("a", b"first")
+    found = objects.read("a")
+    assert found
+    assert objects.replace("a", b"second", etag=found[1])
+    assert not objects.replace("a", b"third", etag=found[1])
+    again = objects.read("a")
+    assert again
+    assert again[0] == b"second"
+
+
+def test_an_absent_object_reads_as_none(objects: Objects) -> None:
+    assert objects.read("absent") is None
+
+
+def test_an_object_without_our_checksum_has_an_empty_one(objects: Objects) -> None:
+    objects.create("a", b"content")
+    assert objects.sha256("a") == ""
+
+
+def test_downloading_an_absent_object_is_a_store_error(objects: Objects, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="absent"):
+        objects.download("absent", tmp_path / "file")
+
+
+def test_names_go_on_after_the_first_page(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "3")
+    expected = [f"{i}/manifest.json" for i in range(8)]
+    for name in expected:
+        objects.create(name, b"")
+    assert list(objects.names()) == expected
+    assert list(objects.names("7/")) == ["7/manifest.json"]
+
+
+def test_names_of_another_model_with_the_same_beginning_are_not_listed(objects: Objects) -> None:
+    Objects(objects.bucket, "models/demo-2/").create("a", b"")
+    assert list(objects.names()) == []
+
+
+def test_a_missing_bucket_is_named_with_the_remedy() -> None:
+    with moto.mock_aws(), pytest.raises(StoreError, match=r"NoSuchBucket for s3://nowhere/p/a") as caught:
+        Objects("nowhere", "p/").read("a")
+    assert "Deploy first" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        ("AccessDenied", "s3:GetObject"),
+        ("ExpiredToken", "sign in again"),
+        ("InvalidAccessKeyId", "AWS_PROFILE"),
+        ("NoSuchBucket", "Deploy first"),
+    ],
+)
+def test_each_refusal_comes_with_its_remedy(code: str, remedy: str, tmp_path: Path) -> None:
+    objects = Objects("bucket", "p/", Refusing(code))
+    calls: list[Callable[[], object]] = [
+        lambda: objects.read("a"),
+        lambda: objects.create("a", b""),
+        lambda: objects.replace("a", b"", etag="e"),
+        lambda: objects.sha256("a"),
+        lambda: objects.download("a", tmp_path / "a"),
+    ]
+    for call in calls:
+        with pytest.raises(StoreError, match=f"S3 answered {code} for s3://bucket/p/a") as caught:
+            call()
+        assert remedy in caught.value.remedy
+
+
+def test_another_write_of_the_same_key_under_way_counts_as_a_lost_race() -> None:
+    objects = Objects("bucket", "p/", Refusing("ConditionalRequestConflict"))
+    assert not objects.create("a", b"")
+    assert not objects.replace("a", b"", etag="e")
+
+
+@pytest.fixture
+def real_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """No moto, no shared session, no configuration of whoever runs the tests; and no waiting for retries."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    return monkeypatch
+
+
+def test_an_unreachable_endpoint_is_said_in_words_with_a_remedy(real_network: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StoreError, match="cannot be reached") as caught:
+        Objects("bucket", "p/").read("a")
+    assert caught.value.remedy
+
+
+def test_missing_credentials_are_said_in_words_with_a_remedy(real_network: pytest.MonkeyPatch) -> None:
+    real_network.delenv("AWS_ACCESS_KEY_ID")
+    real_network.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(StoreError, match="No AWS credentials") as caught:
+        Objects("bucket", "p/").read("a")
+    assert "AWS_PROFILE" in caught.value.remedy
+
+
+def test_half_of_the_credentials_are_said_in_words_with_a_remedy(real_network: pytest.MonkeyPatch) -> None:
+    real_network.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(StoreError) as caught:
+        Objects("bucket", "p/").read("a")
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("AWS_PROFILE", "no-such-profile"), ("AWS_ENDPOINT_URL", "no url")], ids=str
+)
+def test_a_mistyped_variable_is_said_in_words(real_network: pytest.MonkeyPatch, name: str, value: str) -> None:
+    real_network.setenv(name, value)
+    with pytest.raises(StoreError, match=value):
+        Objects("bucket", "p/").read("a")
+
+
+def test_a_bucket_name_that_cannot_be_one_is_said_in_words(real_network: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StoreError, match="no bucket!"):
+        Objects("no bucket!", "p/").read("a")
+
+
+class Cut:
+    """An S3 client whose connection ends in the middle of the body."""
+
+    def get_object(self, **_: Any) -> dict[str, Any]:
+        return {"Body": StreamingBody(io.BytesIO(b"half"), 8), "ETag": '"e"'}
+
+
+def test_a_connection_that_ends_in_the_middle_is_a_store_error(tmp_path: Path) -> None:
+    objects = Objects("bucket", "p/", Cut())
+    with pytest.raises(StoreError, match="s3://bucket/p/a"):
+        objects.read("a")
+    with pytest.raises(StoreError, match="s3://bucket/p/a"):
+        objects.download("a", tmp_path / "a")
+
+
+def test_the_client_gives_up_in_seconds(bucket: str) -> None:
+    config = s3_client().meta.config
+    assert config.connect_timeout <= 5
+    assert config.read_timeout <= 10
