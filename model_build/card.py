@@ -1,6 +1,7 @@
 """``card.md``: what a person should know before trusting a version. Every number on it was measured by this build."""
 
 import platform
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ class CardData:
 
     config: BuildConfig
     config_path: str
+    overrides: Sequence[str]
     dataset: Dataset
     training: dict[str, Any]
     metrics: dict[str, dict[str, dict[str, float]]]
@@ -98,7 +100,7 @@ def _gates(card: CardData) -> str:
 
 def _reproduce(card: CardData) -> str:
     happened = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in card.training.items())
-    command = f"slipway build --config {card.config_path} --rebuild"
+    command = shlex.join(["slipway", "build", "--config", card.config_path, "--rebuild", *card.overrides])
     return (
         f"## Reproduce\n\n```\n{command}\n"
         f"{command} --set gates.emulated_texts=0   # every test text on the emulated CPUs\n```\n\n"
@@ -120,6 +122,8 @@ def _cpu() -> str:
 
 
 def table(head: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table; a pipe in a cell is escaped."""
-    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in (head, ["---"] * len(head), *rows)]
+    """A Markdown table; a pipe in a cell is escaped, and a line break is a space."""
+    cells = [
+        [" ".join(str(cell).split()).replace("|", "\\|") for cell in row] for row in (head, ["---"] * len(head), *rows)
+    ]
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)

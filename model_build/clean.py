@@ -48,9 +48,7 @@ class Dataset:
 
 def clean(rows: Iterable[Row], config: DataConfig) -> Dataset:
     """Drop what cannot be learnt from, then split by label. Raises BuildError if too little is left."""
-    collected = _Collected()
-    for row in rows:
-        collected.take(row, config)
+    collected = collect(rows, config)
     by_label = collected.by_label()
     labels = _label_order(by_label, config)
     _require_enough(by_label, collected, config)
@@ -61,6 +59,14 @@ def clean(rows: Iterable[Row], config: DataConfig) -> Dataset:
         dropped=dict(sorted(collected.dropped.items())),
         mended=collected.mended,
     )
+
+
+def collect(rows: Iterable[Row], config: DataConfig) -> "Collected":
+    """What is left of ``rows``, before it is split."""
+    collected = Collected()
+    for row in rows:
+        collected.take(row, config)
+    return collected
 
 
 def split(by_label: dict[int, list[str]], config: DataConfig) -> dict[str, list[Example]]:
@@ -83,13 +89,14 @@ def normalize(text: str) -> str:
     >>> normalize("  Great ﬁlm! ") == normalize("great film !")
     True
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    # Once more after folding case: it takes Greek letters with two accents apart.
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     letters = "".join(" " if unicodedata.category(c)[0] in "PZC" else c for c in folded)
     return _SPACES.sub("", letters) or folded.strip()
 
 
 @dataclass
-class _Collected:
+class Collected:
     """Texts by their normalized form, with the reasons for what was left out."""
 
     rows: int = 0
@@ -97,6 +104,10 @@ class _Collected:
     dropped: Counter[str] = field(default_factory=Counter)
     _kept: dict[str, tuple[str, str]] = field(default_factory=dict)
     _conflicts: set[str] = field(default_factory=set)
+
+    def examples(self, config: DataConfig) -> list[tuple[str, str]]:
+        """Text and label's name of everything that is left."""
+        return [(t, config.label_names.get(label, label)) for label, texts in self.by_label().items() for t in texts]
 
     def take(self, row: Row, config: DataConfig) -> None:
         self.rows += 1
@@ -141,7 +152,7 @@ def _unusable(row: Row, text: str, config: DataConfig) -> str:
         return "missing or empty text"
     if row.label is None:
         return "missing label"
-    if "\ufffd" in text or _SURROGATES.search(text):
+    if any("\ufffd" in value or _SURROGATES.search(value) for value in (text, row.label)):
         return "broken encoding"
     return "over-long text" if len(text) > config.max_chars else ""
 
@@ -156,7 +167,7 @@ def _label_order(by_label: dict[str, list[str]], config: DataConfig) -> list[str
     return [label for label in config.label_names or sorted(by_label) if label in by_label]
 
 
-def _require_enough(by_label: dict[str, list[str]], collected: _Collected, config: DataConfig) -> None:
+def _require_enough(by_label: dict[str, list[str]], collected: Collected, config: DataConfig) -> None:
     dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(collected.dropped.items())) or "none"
     if not by_label:
         raise BuildError(f"{config.path} has no usable row: {collected.rows} read; dropped: {dropped}.")

@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 refused, with one line on stderr saying what and how to me
 
 import getpass
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from slipway.artifact import read_manifest
 from slipway.errors import GateFailed, SlipwayError
@@ -78,9 +79,11 @@ def build(
         from model_build.pipeline import Build
         from model_build.pipeline import build as run_build
 
-        artifact = run_build(
-            Build(config=settings, config_path=str(config), directory=directory, console=_progress(as_json))
+        given = [part for override in overrides or [] for part in ("--set", override)]
+        run = Build(
+            config=settings, config_path=str(config), overrides=given, directory=directory, console=_progress(as_json)
         )
+        artifact = run_build(run)
     manifest = read_manifest(artifact)
     _print(
         as_json,
@@ -149,7 +152,7 @@ def history(bucket: Bucket, model: Model, as_json: Json = False) -> None:
         documents = [json.loads(entry.to_json()) for entry in entries]
         _print(as_json, documents, f"no version of {model} was promoted yet")
         return
-    table = Table("", "at (UTC)", "version", "action", "by", "why", box=None)
+    table = Table("", "at (UTC)", Column("version", no_wrap=True, min_width=29), "action", "by", "why", box=None)
     for index, entry in enumerate(entries):
         cells = ["live" if index == 0 else "", entry.at[:19].replace("T", " "), entry.version, entry.action, entry.by]
         table.add_row(*map(escape, [*cells, entry.why]))
@@ -165,9 +168,11 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Classify texts here, with a built artifact or with the version that is live."""
-    from slipway.messages import render_predictions
+    from slipway.messages import check_text, render_predictions
     from slipway.predictor import load_predictor
 
+    for position, text in enumerate(texts):
+        check_text(text, f"text {position + 1}")
     with tempfile.TemporaryDirectory() as scratch:
         if artifact is None:
             if not bucket or not model:
@@ -182,6 +187,8 @@ def predict(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every refusal becomes one line on stderr and an exit code."""
+    # Threads of OpenMP that spin while they wait make a build ten times slower where neighbours share the machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app(arguments)
     except SlipwayError as error:

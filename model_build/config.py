@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from slipway.artifact import MODEL_NAME
 from slipway.errors import BuildError
 
 CpuClass = Literal["native", "avx2"]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(gt=0, lt=0.5)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataConfig(_Section):
@@ -34,7 +35,14 @@ class DataConfig(_Section):
     max_chars: int = Field(20_000, gt=0)
     dev: Share = 0.1
     test: Share = 0.1
-    seed: int = 13
+    seed: Seed = 13
+
+    @field_validator("label_names")
+    @classmethod
+    def _tells_labels_apart(cls, names: dict[str, str]) -> dict[str, str]:
+        if len(set(names.values())) < len(names):
+            raise ValueError("two labels have the same name")
+        return names
 
 
 class NetworkConfig(_Section):
@@ -54,7 +62,7 @@ class TrainConfig(_Section):
     warmup: float = Field(0.1, ge=0, lt=1)
     weight_decay: float = Field(0.01, ge=0)
     checks: int = Field(2, gt=0)
-    seed: int = 13
+    seed: Seed = 13
 
 
 class GateConfig(_Section):
@@ -99,7 +107,7 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
         raise BuildError(
             f"There is no configuration {path}.", remedy="configs/demo.toml is one to start from."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise BuildError(f"{path} is not TOML: {error}.") from error
     for override in overrides:
         _override(content, override)
@@ -116,6 +124,8 @@ def _override(content: dict[str, Any], override: str) -> None:
     *sections, key = dotted.strip().split(".")
     for section in sections:
         content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            raise BuildError(f"--set {override!r}: {section} is a value, not a section.")
     try:
         content[key] = tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:

@@ -41,7 +41,7 @@ def read_rows(config: DataConfig) -> Iterator[Row]:
             raise BuildError(f"{config.path} is empty.")
         names = {config.text, config.label, *config.where}
         for record in reader(path, names):
-            if record is None:
+            if record is None or any(isinstance(record.get(name), dict | list) for name in names):
                 yield Row(malformed=True)
             elif all(_as_text(record.get(key)) == value for key, value in config.where.items()):
                 label = _as_text(record.get(config.label))
@@ -92,7 +92,7 @@ def _read_parquet(path: Path, names: set[str]) -> Iterator[Record | None]:
         _require(names, file.schema_arrow.names, path)
         for batch in file.iter_batches(columns=sorted(names)):
             yield from batch.to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise BuildError(f"{path.name} is not readable Parquet: {str(error).splitlines()[0]}") from error
 
 
@@ -121,6 +121,8 @@ def _as_text(value: Any) -> str | None:
     """Numbers and booleans as their file would spell them; 1.0 is 1, because a column with gaps is read as float."""
     if value is None or value != value:  # NaN
         return None
+    if isinstance(value, bytes):  # older Parquet writers mark no column as text
+        return value.decode("utf-8", "replace")
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():

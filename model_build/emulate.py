@@ -28,11 +28,7 @@ def emulated_logits(graph: Path, rows: Sequence[TokenIds], *, pad_id: int, cpu_c
 
     Raises BuildError if there is no emulator, or if what it runs fails.
     """
-    if shutil.which(EMULATOR) is None:
-        raise BuildError(
-            f'The gate "{cpu_class}" needs {EMULATOR}, which is not on the PATH.',
-            remedy="Install it (Debian: apt-get install qemu-user), or pass --set 'gates.cpu_classes=[\"native\"]'.",
-        )
+    require_emulators([cpu_class])
     with tempfile.TemporaryDirectory() as scratch:
         given, found = Path(scratch) / "rows.npz", Path(scratch) / "logits.npy"
         np.savez(given, *rows)
@@ -51,6 +47,17 @@ def emulated_logits(graph: Path, rows: Sequence[TokenIds], *, pad_id: int, cpu_c
             raise BuildError(f"The emulated {cpu_class} run ended with {run.returncode}: {reason}")
         logits: Logits = np.load(found)
         return logits
+
+
+def require_emulators(cpu_classes: Sequence[str]) -> None:
+    """Raises BuildError if a class of CPU needs an emulator that is not installed: asked before training, not after."""
+    for cpu_class in cpu_classes:
+        if cpu_class in _CPUS and shutil.which(EMULATOR) is None:
+            raise BuildError(
+                f'The gate "{cpu_class}" needs {EMULATOR}, which is not on the PATH.',
+                remedy="Install it (Debian: apt-get install qemu-user), "
+                "or pass --set 'gates.cpu_classes=[\"native\"]'.",
+            )
 
 
 def texts_to_emulate(margins: npt.NDArray[np.float32], count: int, seed: int = 0) -> npt.NDArray[np.int64]:

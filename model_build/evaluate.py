@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 from sklearn.metrics import confusion_matrix, f1_score
 
 from model_build.clean import Dataset
@@ -58,11 +59,11 @@ def metrics(logits: Logits, labels: Labels, temperature: float) -> dict[str, flo
     """Accuracy, macro F1, log loss (nats) and expected calibration error, all as shares of 1 but the log loss."""
     probabilities = softmax(logits / np.float32(temperature))
     predicted = probabilities.argmax(axis=1)
-    chosen = np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)
+    log_probabilities = log_softmax(logits.astype(np.float64) / temperature, axis=1)
     return {
         "accuracy": float((predicted == labels).mean()),
         "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
-        "log_loss": float(-np.log(chosen).mean()),
+        "log_loss": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
         "calibration_error": calibration_error(probabilities, labels),
     }
 
@@ -73,6 +74,8 @@ def calibration_error(probabilities: npt.NDArray[np.float32], labels: Labels) ->
     >>> calibration_error(np.array([[0.8, 0.2]] * 5), np.array([0, 0, 0, 0, 1])) < 1e-6
     True
     """
+    if not np.isfinite(probabilities).all():
+        return float("nan")
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
@@ -101,7 +104,8 @@ def confusion(logits: Logits, labels: Labels, names: Sequence[str]) -> list[list
 
 def baseline(encoder: Encoder, encoded: Sequence[Encoded], probabilities: Any, names: Sequence[str]) -> dict[str, Any]:
     """Label mix, confidence, length and unknown-token rate of the test split; no text."""
-    unknown = encoder.tokenizer.token_to_id("[UNK]")
+    token = getattr(encoder.tokenizer.model, "unk_token", None)
+    unknown = encoder.tokenizer.token_to_id(token) if token else None
     ids = np.concatenate([e.ids for e in encoded])
     mix = np.bincount(probabilities.argmax(1), minlength=len(names)) / len(encoded)
     return {

@@ -32,9 +32,12 @@ def local_file(location: str) -> Iterator[Path]:
 def local_path(location: str) -> Path:
     """The path that ``location`` stands for, whether or not anything is there."""
     if not location.startswith(_PACKAGE):
-        return Path(location).expanduser()
+        return _expanded(location)
     module, _, inside = location.removeprefix(_PACKAGE).partition("/")
-    spec = importlib.util.find_spec(module)
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):  # of a package inside one that is not there; of an empty name
+        spec = None
     if spec is None or not spec.submodule_search_locations:
         raise BuildError(
             f"{location} needs the Python package {module!r}, which is not installed.",
@@ -43,10 +46,17 @@ def local_path(location: str) -> Path:
     return Path(spec.submodule_search_locations[0]) / inside
 
 
+def _expanded(location: str) -> Path:
+    try:
+        return Path(location).expanduser()
+    except RuntimeError as error:
+        raise BuildError(f"{location} names a user whom this machine does not know.") from error
+
+
 def _download(location: str, scratch: Path) -> Path:
     bucket, _, key = location.removeprefix(_S3).partition("/")
-    path = scratch / Path(key).name
-    if not bucket or not path.name:
+    name = Path(key).name
+    if not bucket or key.endswith("/") or name in ("", ".."):
         raise BuildError(f"{location!r} is not s3://bucket/key.")
-    Objects(bucket, "").download(key, path)
-    return path
+    Objects(bucket, "").download(key, scratch / name)
+    return scratch / name

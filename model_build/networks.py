@@ -69,8 +69,8 @@ def _load(loader: Any, base: str) -> Any:
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # a progress bar of loading weights says nothing here
             return loader.from_pretrained(str(path) if known else base)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # safetensors, tokenizers and transformers share no base of their exceptions
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BuildError(f"The base model {base!r} cannot be loaded: {reason}", remedy=_remedy(known)) from error
 
 

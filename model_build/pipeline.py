@@ -1,6 +1,7 @@
 """The build, top to bottom, one call a stage: labelled text in, one sealed artifact out."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,12 @@ from model_build.calibrate import observe
 from model_build.clean import Dataset, clean
 from model_build.config import BuildConfig
 from model_build.data import read_rows
-from model_build.emulate import emulated_logits
+from model_build.emulate import emulated_logits, require_emulators
 from model_build.evaluate import Evaluation, baseline, confusion, evaluate, measure_speed
 from model_build.fingerprint import build_fingerprint
 from slipway.artifact import TOKENIZER, Variant, model_file
 from slipway.encoding import Encoder
+from slipway.errors import BuildError
 from slipway.predictor import softmax
 
 if TYPE_CHECKING:
@@ -30,10 +32,14 @@ _TIMED_TEXTS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """One run: what is asked for, where it happens, and who is told. ``directory`` holds the finished versions."""
+    """One run: what is asked for, where it happens, and who is told.
+
+    ``directory`` holds the finished versions; ``overrides`` are the ``--set`` arguments, for the card.
+    """
 
     config: BuildConfig
     config_path: str
+    overrides: Sequence[str]
     directory: Path
     console: Console
 
@@ -57,8 +63,9 @@ def build(run: Build) -> Path:
 
     Raises BuildError for data and settings that cannot work, GateFailed for a model that must not serve.
     """
+    require_emulators(run.config.gates.cpu_classes)
     fingerprint = build_fingerprint(run.config)
-    work = run.directory / f".work-{fingerprint[:12]}"
+    work = _work_directory(run.directory, fingerprint)
     dataset = clean(read_rows(run.config.data), run.config.data)
     run.say("data", _data_line(dataset))
     trained = train(run, dataset, work)
@@ -144,6 +151,7 @@ def seal(
     about = card.CardData(
         config=run.config,
         config_path=run.config_path,
+        overrides=run.overrides,
         dataset=dataset,
         training=trained.report,
         metrics=evaluation.metrics(),
@@ -176,6 +184,15 @@ def seal(
         golden=package.golden_examples(texts, trained.encoder, evaluation.networks, evaluation.temperature),
         tolerances={"int8": run.config.gates.cpu_tolerance, "fp16": gates.FLOAT16_DIFFERENCE, "fp32": 1e-3},
     )
+
+
+def _work_directory(directory: Path, fingerprint: str) -> Path:
+    work = directory / f".work-{fingerprint[:12]}"
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BuildError(f"{work} cannot be made: {error.strerror}.", remedy="Choose another --out.") from error
+    return work
 
 
 def _data_line(dataset: Dataset) -> str:

@@ -5,7 +5,7 @@ from typing import get_args
 
 import numpy as np
 
-from model_build.clean import SPLITS, clean
+from model_build.clean import SPLITS, clean, collect
 from model_build.config import BuildConfig
 from model_build.data import read_rows
 from model_build.evaluate import metrics
@@ -25,12 +25,21 @@ def score_artifact(directory: Path, config: BuildConfig, *, split: str, variant:
         )
     predictor = load_predictor(directory, variant)  # type: ignore[arg-type]
     known = predictor.manifest.labels
-    dataset = clean(read_rows(config.data), config.data)
-    if unknown := sorted(set(dataset.labels) - set(known)):
+    examples = _examples(config, split)
+    if not examples:
+        raise BuildError(f"{config.data.path} has no usable row.")
+    if unknown := sorted({label for _, label in examples} - set(known)):
         raise BuildError(f"The data has the label {unknown[0]!r}; the artifact knows {', '.join(known)}.")
-    chosen = SPLITS if split == "all" else (split,)
-    examples = [example for name in chosen for example in dataset.splits[name]]
-    labels = np.array([known.index(dataset.labels[example.label]) for example in examples])
-    answers = predictor.predict([example.text for example in examples])
+    labels = np.array([known.index(label) for _, label in examples])
+    answers = predictor.predict([text for text, _ in examples])
     log_probabilities = np.log(np.maximum([answer.probabilities for answer in answers], 1e-12)).astype(np.float32)
     return metrics(log_probabilities, labels, temperature=1.0) | {"texts": float(len(examples))}
+
+
+def _examples(config: BuildConfig, split: str) -> list[tuple[str, str]]:
+    """Texts with the names of their labels. ``all`` is not split, so it may be as small as it likes."""
+    rows = read_rows(config.data)
+    if split == "all":
+        return collect(rows, config.data).examples(config.data)
+    dataset = clean(rows, config.data)
+    return [(example.text, dataset.labels[example.label]) for example in dataset.splits[split]]

@@ -19,6 +19,7 @@ from model_build.clean import Example
 from model_build.config import TrainConfig
 from model_build.networks import PretrainedClassifier, cpu_has_bfloat16
 from slipway.encoding import Encoder
+from slipway.errors import BuildError
 from slipway.predictor import pad
 
 Row = dict[str, Any]
@@ -54,6 +55,11 @@ def train(
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)  # or forward would stay under autocast
     network.to("cpu").eval()
+    if not all(bool(torch.isfinite(weight).all()) for weight in network.parameters()):
+        raise BuildError(
+            "The training diverged: weights are no numbers any more.",
+            remedy=f"Lower train.learning_rate, which is {config.learning_rate:g}.",
+        )
     return {
         "epochs": config.epochs,
         "steps": trainer.state.global_step,

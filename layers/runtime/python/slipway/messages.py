@@ -145,17 +145,22 @@ def _text(instance: Any, row: int) -> str:
         raise InvalidRequest(
             f"{field} must be a text, not {_named(instance)}.", field=field, remedy='Send "…" or {"text": "…"}.'
         )
-    if not instance.strip():
+    check_text(instance, field)
+    return instance
+
+
+def check_text(text: str, field: str) -> None:
+    """Refuse what no tokenizer takes. Raises InvalidRequest."""
+    if not text.strip():
         raise InvalidRequest(f"{field} is empty.", field=field, remedy="Leave empty texts out.")
     try:
-        instance.encode()
+        text.encode()
     except UnicodeEncodeError as error:
         raise InvalidRequest(
             f"{field} has half of a surrogate pair at character {error.start}: that is no Unicode text.",
             field=field,
             remedy="Cut texts between characters, not inside an escaped emoji.",
         ) from error
-    return instance
 
 
 def _truncation(parameters: dict[str, Any]) -> Truncation:
