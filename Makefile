@@ -38,7 +38,8 @@ clean: ## Remove what was built and installed; the local cloud must be down
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {sys.version.split()[0]}.")'
 	@echo "Installing Python packages into .venv; the first time takes a few minutes."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[build,demo,infra,dev]'
+	@# --no-compile: half of the time; Python compiles what is imported, which is a small part of it.
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -e '.[build,demo,infra,dev]'
 	@touch $@
 
 node_modules/installed: package-lock.json

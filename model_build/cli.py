@@ -6,7 +6,6 @@ Exit codes: 0 done; 1 refused, with one line on stderr saying what and how to me
 
 import getpass
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -187,8 +186,6 @@ def predict(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every refusal becomes one line on stderr and an exit code."""
-    # Threads of OpenMP that spin while they wait make a build ten times slower where neighbours share the machine.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app(arguments)
     except SlipwayError as error:
