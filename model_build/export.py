@@ -58,6 +58,8 @@ def save(model: onnx.ModelProto, path: Path) -> None:
         location=f"{path.name}.data",
         size_threshold=1024,
     )
+    for written in path.parent.glob(f"{path.name}*"):
+        written.chmod(0o644)  # onnx writes weights for their owner alone; a function is another user
 
 
 class _Int32Ids(nn.Module):

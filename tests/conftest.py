@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import hypothesis
 import moto
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -16,6 +17,10 @@ from slipway.store import Store
 
 # Threads of OpenMP that spin while they wait for each other made this 35 s instead of 2 on a busy machine.
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+# A machine that is busy for a moment is no failure; what an example costs is not what these tests are about.
+hypothesis.settings.register_profile("slipway", deadline=None)
+hypothesis.settings.load_profile("slipway")
 
 BUCKET = "models-bucket"
 _WORDS = {

@@ -84,3 +84,9 @@ def test_saving_twice_gives_the_same_bytes(bert: PretrainedClassifier, tmp_path:
         save(to_onnx(bert), tmp_path / name / "model.onnx")
         written.append([path.read_bytes() for path in sorted((tmp_path / name).iterdir())])
     assert written[0] == written[1]
+
+
+def test_weights_can_be_read_by_another_user(tiny_artifact: Path) -> None:
+    """A function is not the user who built the artifact."""
+    unreadable = [path.name for path in tiny_artifact.iterdir() if not path.stat().st_mode & 0o004]
+    assert unreadable == []
