@@ -1,6 +1,8 @@
 # Everything a newcomer needs is behind `make demo` and `make test`; both set up what they need.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# What is imported is compiled once, even where the environment says otherwise: torch takes 15 s to compile at every start.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo down test check slow bench clean

@@ -35,10 +35,10 @@ def main(artifact: Path) -> None:
     manifest = read_manifest(artifact)
     encoder = Encoder.load(artifact / TOKENIZER, max_tokens=manifest.max_tokens)
     config = read_config(CONFIG)
-    examples = clean(read_rows(config.data), config.data).splits["test"]
-    rows = [encoded.ids for encoded in encoder.encode([example.text for example in examples])]
-    labels = np.array([example.label for example in examples])
     with tempfile.TemporaryDirectory() as scratch:
+        examples = clean(read_rows(config.data), config.data, Path(scratch)).splits["test"]
+        rows = [encoded.ids for encoded in encoder.encode(list(examples.texts()))]
+        labels = examples.targets()
         paths = {
             "fp32": artifact / model_file("fp32"),
             "int8, onnxruntime's dynamic": _dynamic(artifact, Path(scratch)),
@@ -46,7 +46,7 @@ def main(artifact: Path) -> None:
             "int8, a scale a row, calibrated (ours)": artifact / model_file("int8"),
         }
         networks = {name: Network(path, pad_id=manifest.pad_id) for name, path in paths.items()}
-        speed = time_networks(networks, rows[:TIMED])
+        speed = time_networks(networks, dict.fromkeys(networks, rows[:TIMED]))
     alone = {name: network.logits(rows, pack_tokens=1).argmax(1) for name, network in networks.items()}
     packed = {name: network.logits(rows).argmax(1) for name, network in networks.items()}
     measured = [

@@ -43,6 +43,8 @@ def observe(model: onnx.ModelProto, batches: Iterable[npt.NDArray[np.int32]]) ->
     """Run ``model`` on batches of token ids without padding, and return statistics of each product's input by name."""
     names = product_inputs(model)
     observed: dict[str, Inputs] = {}
+    if not names:
+        return observed
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "observed.onnx"
         save(_with_outputs(model, names), path)

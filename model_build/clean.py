@@ -1,184 +1,177 @@
-"""Rows to three leak-free splits; whatever is dropped on the way is counted by its reason."""
+"""Rows to three leak-free splits; whatever is dropped on the way is counted by its reason.
+
+    rows ── collect ──▶ texts on disk ── find_duplicates ──▶ kept rows ── draw ──▶ splits ── near-duplicates ──▶ Dataset
+
+10 million rows need the disk that their texts take and some 100 bytes of memory each.
+"""
 
 import hashlib
-import random
-import re
-import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
-import ftfy
+import numpy as np
 
-from model_build.config import DataConfig
+from model_build.collection import Collected, collect
 from model_build.data import Row
+from model_build.duplicates import Duplicates, find_duplicates
+from model_build.findings import Findings, describe
+from model_build.near_duplicates import NearDuplicates, find_near_duplicates
+from model_build.sections import DataConfig
+from model_build.splits import SPLITS, Example, Indices, LabelSets, Split
+from model_build.strata import by_combination, by_label, complete_training, draw
+from model_build.texts import normalize, shown
+from slipway.artifact import Task
 from slipway.errors import BuildError
 
-SPLITS = ("train", "dev", "test")
-_SPACES = re.compile(r"\s+")
-_SURROGATES = re.compile("[\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A clean text and the index of its label."""
-
-    text: str
-    label: int
+__all__ = ["SPLITS", "Dataset", "Example", "Split", "clean", "keep_all", "normalize"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """``splits`` by name; ``dropped`` counts rows by reason, ``mended`` texts whose encoding was repaired."""
 
+    task: Task
     labels: list[str]
-    splits: dict[str, list[Example]]
+    splits: dict[str, Split]
     rows: int
     dropped: dict[str, int]
     mended: int
+    findings: Findings
+    slices: tuple[str, ...]
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) over every split's texts and labels, in order."""
         digest = hashlib.sha256("\x1f".join(self.labels).encode())
         for name in SPLITS:
             for example in self.splits[name]:
-                digest.update(f"\x1e{name}\x1f{example.label}\x1f{example.text}".encode())
+                labels = ",".join(map(str, example.labels))
+                digest.update(f"\x1e{name}\x1f{labels}\x1f{example.text}".encode())
         return digest.hexdigest()
 
 
-def clean(rows: Iterable[Row], config: DataConfig) -> Dataset:
-    """Drop what cannot be learnt from, then split by label. Raises BuildError if too little is left."""
-    collected = collect(rows, config)
-    by_label = collected.by_label()
-    labels = _label_order(by_label, config)
-    _require_enough(by_label, collected, config)
+def clean(rows: Iterable[Row], config: DataConfig, work: Path) -> Dataset:
+    """Drop what cannot be learnt from, then split by label. The texts are then in the directory ``work``.
+
+    Raises BuildError if too little is left, or ``work`` cannot be written to.
+    """
+    collected, table = collect(rows, config, work)
+    duplicates = _find_duplicates(collected)
+    kept = _keep(collected, duplicates)
+    _require_enough(kept, collected)
+    drawn = _draw(kept, collected)
+    places = np.concatenate(list(drawn.values()))
+    alike = find_near_duplicates(
+        lambda place: table.text(places[place]),
+        len(places),
+        similarity=config.near_duplicate_similarity,
+        seed=config.seed,
+    )
+    left = _without_near_duplicates(alike, drawn, collected) if config.near_duplicates == "drop" else drawn
+    labels = [config.label_names.get(name, name) for name in kept.names]
+    splits = {name: Split(table, kept.sets, rows, labels=len(labels), task=config.task) for name, rows in left.items()}
+    _require_training(splits["train"], labels)
     return Dataset(
-        labels=[config.label_names.get(label, label) for label in labels],
-        splits=split({index: by_label[label] for index, label in enumerate(labels)}, config),
+        task=config.task,
+        labels=labels,
+        splits=splits,
         rows=collected.rows,
         dropped=dict(sorted(collected.dropped.items())),
-        mended=collected.mended,
+        mended=collected.mended.count,
+        findings=describe(collected, table, duplicates, alike, drawn=drawn, splits=splits, labels=labels),
+        slices=config.slices,
     )
 
 
-def collect(rows: Iterable[Row], config: DataConfig) -> "Collected":
-    """What is left of ``rows``, before it is split."""
-    collected = Collected()
-    for row in rows:
-        collected.take(row, config)
-    return collected
+def keep_all(rows: Iterable[Row], config: DataConfig, work: Path) -> tuple[list[str], Split]:
+    """The labels and all usable texts, without duplicates and conflicts, in their order.
 
-
-def split(by_label: dict[int, list[str]], config: DataConfig) -> dict[str, list[Example]]:
-    """Stratified: each label's texts are shuffled with the seed and cut at the same shares; at least one in each."""
-    chooser = random.Random(config.seed)  # noqa: S311 - reproducible, not secret
-    splits: dict[str, list[Example]] = {name: [] for name in SPLITS}
-    for label, texts in by_label.items():
-        shuffled = chooser.sample(texts, len(texts))
-        dev = max(1, round(config.dev * len(texts)))
-        test = max(1, round(config.test * len(texts)))
-        parts = {"test": shuffled[:test], "dev": shuffled[test : test + dev], "train": shuffled[test + dev :]}
-        for name, part in parts.items():
-            splits[name] += [Example(text, label) for text in part]
-    return {name: chooser.sample(examples, len(examples)) for name, examples in splits.items()}
-
-
-def normalize(text: str) -> str:
-    """What two texts have in common if a reader would call them the same.
-
-    >>> normalize("  Great ﬁlm! ") == normalize("great film !")
-    True
+    Nothing is split, so there may be as few as they like. The texts are then in the directory ``work``.
     """
-    # Once more after folding case: it takes Greek letters with two accents apart.
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    letters = "".join(" " if unicodedata.category(c)[0] in "PZC" else c for c in folded)
-    return _SPACES.sub("", letters) or folded.strip()
+    collected, table = collect(rows, config, work)
+    kept = _keep(collected, _find_duplicates(collected))
+    labels = [config.label_names.get(name, name) for name in kept.names]
+    return labels, Split(table, kept.sets, kept.rows, labels=len(labels), task=config.task)
 
 
-@dataclass
-class Collected:
-    """Texts by their normalized form, with the reasons for what was left out."""
+@dataclass(frozen=True)
+class _Kept:
+    """``rows`` that stay, ascending; ``names`` of their labels in the final order, which ``sets`` are indices into."""
 
-    rows: int = 0
-    mended: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    _kept: dict[str, tuple[str, str]] = field(default_factory=dict)
-    _conflicts: set[str] = field(default_factory=set)
-
-    def examples(self, config: DataConfig) -> list[tuple[str, str]]:
-        """Text and label's name of everything that is left."""
-        return [(t, config.label_names.get(label, label)) for label, texts in self.by_label().items() for t in texts]
-
-    def take(self, row: Row, config: DataConfig) -> None:
-        self.rows += 1
-        text = self._mend(row.text or "")
-        if reason := _unusable(row, text, config):
-            self.dropped[reason] += 1
-        elif row.label is not None:
-            self._keep(text, row.label)
-
-    def by_label(self) -> dict[str, list[str]]:
-        grouped: dict[str, list[str]] = defaultdict(list)
-        for form, (text, label) in self._kept.items():
-            if form not in self._conflicts:
-                grouped[label].append(text)
-        return grouped
-
-    def _mend(self, text: str) -> str:
-        mended = ftfy.fix_encoding(text).replace("\x00", " ").strip()
-        self.mended += mended != text.strip()
-        return mended
-
-    def _keep(self, text: str, label: str) -> None:
-        form = normalize(text)
-        if form not in self._kept:
-            self._kept[form] = text, label
-            return
-        seen, seen_label = self._kept[form]
-        if form in self._conflicts:
-            self.dropped["conflicting labels"] += 1
-        elif seen_label != label:
-            self._conflicts.add(form)
-            self.dropped["conflicting labels"] += 2  # nobody can tell which of the two is right
-        else:
-            self.dropped["exact duplicate" if seen == text else "normalized duplicate"] += 1
+    rows: Indices
+    names: list[str]
+    sets: LabelSets
 
 
-def _unusable(row: Row, text: str, config: DataConfig) -> str:
-    """Why a row cannot be used, or nothing."""
-    if row.malformed:
-        return "malformed row"
-    if row.text is None or not text:
-        return "missing or empty text"
-    if row.label is None:
-        return "missing label"
-    if any("\ufffd" in value or _SURROGATES.search(value) for value in (text, row.label)):
-        return "broken encoding"
-    return "over-long text" if len(text) > config.max_chars else ""
+def _find_duplicates(collected: Collected) -> Duplicates:
+    duplicates = find_duplicates(collected.forms(), collected.exact(), collected.combinations())
+    collected.forget_forms()
+    collected.dropped.update(duplicates.counts())
+    return duplicates
 
 
-def _label_order(by_label: dict[str, list[str]], config: DataConfig) -> list[str]:
+def _keep(collected: Collected, duplicates: Duplicates) -> _Kept:
+    rows, sets = duplicates.kept, collected.sets()
+    present = set(np.unique(sets.flat(rows)[1]).tolist())
+    names = _label_order({name for name, code in collected.names.items() if code in present}, collected.config)
+    final = np.full(max(1, len(collected.names)), len(names), np.uint16)
+    final[[collected.names[name] for name in names]] = np.arange(len(names))
+    return _Kept(rows, names, LabelSets(final[sets.codes], sets.starts))
+
+
+def _label_order(present: set[str], config: DataConfig) -> list[str]:
     """In the order of ``label_names`` where given, else sorted."""
-    if config.label_names and (unknown := sorted(set(by_label) - set(config.label_names))):
+    if config.label_names and (unknown := sorted(present.difference(config.label_names))):
         raise BuildError(
-            f"The label {unknown[0]!r} is in the data but not in data.label_names.",
+            f"The label {shown(unknown[0])!r} is in the data but not in data.label_names.",
             remedy="Name every label there, or none.",
         )
-    return [label for label in config.label_names or sorted(by_label) if label in by_label]
+    return [label for label in config.label_names or sorted(present) if label in present]
 
 
-def _require_enough(by_label: dict[str, list[str]], collected: Collected, config: DataConfig) -> None:
+def _require_enough(kept: _Kept, collected: Collected) -> None:
+    path = shown(collected.config.path, 200)
     dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(collected.dropped.items())) or "none"
-    if not by_label:
-        raise BuildError(f"{config.path} has no usable row: {collected.rows} read; dropped: {dropped}.")
-    if len(by_label) == 1:
+    if not len(kept.rows):
+        raise BuildError(f"{path} has no usable row: {collected.rows} read; dropped: {dropped}.")
+    if len(kept.names) < 2:
+        found = f"only the label {shown(kept.names[0])!r}" if kept.names else "no label in any row"
         raise BuildError(
-            f"{config.path} has only the label {next(iter(by_label))!r}; a classifier needs at least two.",
+            f"{path} has {found}; a classifier needs at least two.",
             remedy=f"Check data.label and data.where. Dropped: {dropped}.",
         )
-    rarest = min(by_label, key=lambda label: len(by_label[label]))
-    if len(by_label[rarest]) < len(SPLITS):
+    counts = np.bincount(kept.sets.flat(kept.rows)[1], minlength=len(kept.names))
+    rarest = int(np.argmin(counts))
+    if counts[rarest] < len(SPLITS):
         raise BuildError(
-            f"The label {rarest!r} has {len(by_label[rarest])} usable rows; each split needs at least one.",
+            f"The label {shown(kept.names[rarest])!r} has {counts[rarest]} usable rows; each split needs at least one.",
             remedy="Add examples of it, or leave it out with data.where.",
+        )
+
+
+def _draw(kept: _Kept, collected: Collected) -> dict[str, Indices]:
+    config = collected.config
+    if config.task == "single-label":
+        return draw(by_label(kept.rows, kept.sets, len(kept.names)), config)
+    drawn = draw(by_combination(kept.rows, kept.sets, collected.combinations(), config), config)
+    return complete_training(drawn, kept.sets, len(kept.names))
+
+
+def _without_near_duplicates(
+    alike: NearDuplicates, drawn: dict[str, Indices], collected: Collected
+) -> dict[str, Indices]:
+    """The splits without the training rows that have a near-duplicate in another split."""
+    gone = alike.crossing(list(map(len, drawn.values())))[alike.groups][: len(drawn["train"])]
+    collected.dropped["near duplicate"] += int(gone.sum())
+    collected.dropped += Counter()  # no reason with a count of zero
+    return drawn | {"train": drawn["train"][~gone]}
+
+
+def _require_training(train: Split, labels: list[str]) -> None:
+    seen = set(train.sets.flat(train.rows)[1].tolist())
+    if lost := [label for index, label in enumerate(labels) if index not in seen]:
+        raise BuildError(
+            f"The label {shown(lost[0])!r} has no training text that is not a near-duplicate of one in dev or test.",
+            remedy='Set data.near_duplicates = "report", or raise data.near_duplicate_similarity.',
         )

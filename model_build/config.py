@@ -4,96 +4,64 @@ import difflib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import StringConstraints, ValidationError, model_validator
 
+from model_build.recipe import parse_recipe
+from model_build.sections import (
+    AugmentConfig,
+    CompressConfig,
+    DataConfig,
+    DistilConfig,
+    GateConfig,
+    NetworkConfig,
+    Section,
+    TrainConfig,
+    TuneConfig,
+)
 from slipway.artifact import MODEL_NAME
 from slipway.errors import BuildError
 
-CpuClass = Literal["native", "avx2"]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Share = Annotated[float, Field(gt=0, lt=0.5)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DataConfig(_Section):
-    """Where the labelled text is.
-
-    ``path`` is a local file, ``s3://bucket/key`` or ``package:module/path`` (a file that an installed package ships);
-    its ending says CSV, TSV, JSON Lines or Parquet. ``where`` keeps rows whose columns have these values.
-    """
-
-    path: str
-    text: str = "text"
-    label: str = "label"
-    where: dict[str, str] = {}
-    label_names: dict[str, str] = {}
-    max_chars: int = Field(20_000, gt=0)
-    dev: Share = 0.1
-    test: Share = 0.1
-    seed: Seed = 13
-
-    @field_validator("label_names")
-    @classmethod
-    def _tells_labels_apart(cls, names: dict[str, str]) -> dict[str, str]:
-        if len(set(names.values())) < len(names):
-            raise ValueError("two labels have the same name")
-        return names
-
-
-class NetworkConfig(_Section):
-    """``base`` is a Hugging Face name, a local directory or ``package:module/path``."""
-
-    base: str
-    max_tokens: int = Field(128, ge=8, le=8192)
-    dropout: float = Field(0.1, ge=0, lt=1)
-
-
-class TrainConfig(_Section):
-    """``checks`` is how often an epoch the dev split is scored and a checkpoint written."""
-
-    epochs: float = Field(3, gt=0)
-    batch_size: int = Field(32, gt=0)
-    learning_rate: float = Field(1e-4, gt=0)
-    warmup: float = Field(0.1, ge=0, lt=1)
-    weight_decay: float = Field(0.01, ge=0)
-    checks: int = Field(2, gt=0)
-    seed: Seed = 13
-
-
-class GateConfig(_Section):
-    """Bounds that refuse a model. Accuracy is in points (hundredths), agreement a share of texts.
-
-    ``emulated_texts`` of the test split run on each emulated CPU class, those nearest to tipping first; 0 means all.
-    """
-
-    parity: float = Field(1e-3, gt=0)
-    accuracy_drop: float = Field(0.5, ge=0)
-    agreement: float = Field(0.99, gt=0, le=1)
-    batch_tolerance: float = Field(1e-5, gt=0)
-    cpu_tolerance: float = Field(0.05, gt=0)
-    emulated_texts: int = Field(24, ge=0)
-    cpu_classes: tuple[CpuClass, ...] = ("native", "avx2")
-
-
-class BuildConfig(_Section):
+class BuildConfig(Section):
     """All of it; ``model`` names what is built, in lower-case letters, digits and hyphens."""
 
     model: Annotated[str, StringConstraints(pattern=f"^{MODEL_NAME.pattern}$")]
     data: DataConfig
     network: NetworkConfig
+    augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
+    student: NetworkConfig | None = None
+    distil: DistilConfig = DistilConfig()
+    compress: CompressConfig | None = None
     gates: GateConfig = GateConfig()
+    tune: TuneConfig = TuneConfig()
 
     @model_validator(mode="after")
     def _leaves_rows_to_train_on(self) -> "BuildConfig":
         if self.data.dev + self.data.test > 0.6:
             raise ValueError("data.dev and data.test together take more than 0.6 of the rows")
         return self
+
+    @model_validator(mode="after")
+    def _has_the_student_that_a_recipe_names(self) -> "BuildConfig":
+        steps = {step.name for recipe in self.recipes for step in parse_recipe(recipe)}
+        if "student" in steps and self.student is None:
+            raise ValueError("compress.recipes has the step student, and there is no section [student]")
+        return self
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """The networks to compress into.
+
+        Without a section [compress] it is one: half of the layers, distilled, where there is unlabelled text to distil
+        with (docs/model-log.md), and else the trained network itself.
+        """
+        if self.compress is not None:
+            return self.compress.recipes
+        distillable = self.data.unlabelled and self.network.kind in ("pretrained", "transformer")
+        return ("cut:0.5+distil",) if distillable else ("full",)
 
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
@@ -146,5 +114,8 @@ def _first_problem(error: ValidationError) -> str:
 def _known_keys(section: tuple[int | str, ...]) -> list[str]:
     model: Any = BuildConfig
     for part in section:
-        model = model.model_fields[part].annotation
-    return list(model.model_fields)
+        if part not in getattr(model, "model_fields", {}):
+            return []  # inside a free table, such as tune.space
+        annotation = model.model_fields[part].annotation
+        model = next((kind for kind in get_args(annotation) if isinstance(kind, type)), annotation)
+    return list(getattr(model, "model_fields", {}))

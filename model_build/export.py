@@ -1,4 +1,4 @@
-"""A trained network to a float32 ONNX graph: directly where ``graph.py`` knows the encoder, else through the exporter.
+"""A trained network to a float32 ONNX graph: directly where a builder of ours knows it, else through the exporter.
 
 Either way the signature is ``input_ids`` int32 (texts, tokens) → ``logits`` float32 (texts, labels), and the graph is
 already optimized: serving opens it as it is.
@@ -7,6 +7,7 @@ already optimized: serving opens it as it is.
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,26 +16,33 @@ import torch
 from torch import Tensor, nn
 
 from model_build.graph import OPSETS, BertShape, build_bert, supports
-from model_build.networks import PretrainedClassifier
+from model_build.graph_lstm import build_lstm
+from model_build.networks import Classifier, EncoderClassifier, LstmClassifier
 
-_SLOWER_ON_CPU = ["SkipLayerNormFusion", "BiasGeluFusion"]  # measured: docs/model-log.md
+# The first two are slower on a CPU (docs/model-log.md); the third would make weight-only products of integer ones.
+_LEFT_OUT = ["SkipLayerNormFusion", "BiasGeluFusion", "DQMatMulNBitsFusion"]
 
 
-def to_onnx(network: PretrainedClassifier) -> onnx.ModelProto:
+def to_onnx(network: Classifier) -> onnx.ModelProto:
     """The float32 graph of a trained classifier."""
-    config = network.encoder.config
-    if not supports(config):
-        return trace(network)
-    shape = BertShape(
-        layers=config.num_hidden_layers,  # type: ignore[union-attr, arg-type]
-        heads=config.num_attention_heads,  # type: ignore[union-attr, arg-type]
-        hidden=config.hidden_size,  # type: ignore[union-attr, arg-type]
-        activation=config.hidden_act,  # type: ignore[union-attr, arg-type]
-        norm_epsilon=config.layer_norm_eps,  # type: ignore[union-attr, arg-type]
-        pad_id=network.pad_id,
-    )
     weights = {name: value.detach().float().numpy() for name, value in network.state_dict().items()}
-    return build_bert(weights, shape)
+    if isinstance(network, LstmClassifier):
+        lstm = network.lstm
+        return build_lstm(weights, layers=lstm.num_layers, hidden=lstm.hidden_size, pad_id=network.pad_id)
+    if isinstance(network, EncoderClassifier) and supports(config := network.encoder.config):
+        return build_bert(weights, _bert_shape(config, network.pad_id))
+    return trace(network)
+
+
+def _bert_shape(config: Any, pad_id: int) -> BertShape:
+    return BertShape(
+        layers=config.num_hidden_layers,
+        head=config.hidden_size // config.num_attention_heads,
+        hidden=config.hidden_size,
+        activation=config.hidden_act,
+        norm_epsilon=config.layer_norm_eps,
+        pad_id=pad_id,
+    )
 
 
 def trace(network: nn.Module) -> onnx.ModelProto:
@@ -42,7 +50,7 @@ def trace(network: nn.Module) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as scratch:
         raw, optimized = Path(scratch) / "raw.onnx", Path(scratch) / "optimized.onnx"
         _export(network, raw)
-        _optimize(raw, optimized)
+        optimize(raw, optimized)
         return onnx.load(optimized)
 
 
@@ -90,10 +98,11 @@ def _export(network: nn.Module, path: Path) -> None:
         )
 
 
-def _optimize(raw: Path, optimized: Path) -> None:
+def optimize(raw: Path, optimized: Path) -> None:
+    """Fuse what onnxruntime can fuse on any CPU, and write the graph as serving opens it."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED  # the next one ties it to a CPU
     options.optimized_model_filepath = str(optimized)
     options.log_severity_level = 3
     providers = ["CPUExecutionProvider"]
-    ort.InferenceSession(str(raw), options, providers=providers, disabled_optimizers=_SLOWER_ON_CPU)
+    ort.InferenceSession(str(raw), options, providers=providers, disabled_optimizers=_LEFT_OUT)

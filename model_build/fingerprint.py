@@ -4,24 +4,29 @@ import hashlib
 from pathlib import Path
 
 from model_build.config import BuildConfig
-from model_build.locations import local_file, local_path
+from model_build.locations import local_input, local_path
 from slipway import artifact, encoding, predictor
 from slipway.artifact import canonical_json, read_manifest, verify_files
 from slipway.errors import ArtifactError
 
-_WITHOUT_EFFECT = {"cli.py", "locations.py"}  # how a build is started and found changes nothing in it
+_WITHOUT_EFFECT = {"cli.py", "locations.py", "options.py", "compare.py"}  # how a build is started and looked at
+_WITHOUT_EFFECT_PREFIX = "commands_"
 
 
 def build_fingerprint(config: BuildConfig) -> str:
     """SHA-256 (hex) over what shapes an artifact: configuration, data, base model where it is local, and code."""
-    digest = hashlib.sha256(canonical_json(config.model_dump(mode="json")))
-    with local_file(config.data.path) as path:
-        _update(digest, path)
-    base = local_path(config.network.base)
-    code = sorted(p for p in Path(__file__).parent.glob("*.py") if p.name not in _WITHOUT_EFFECT)
-    for path in [*sorted(base.glob("*")), *code, *(Path(str(m.__file__)) for m in (artifact, encoding, predictor))]:
-        if path.is_file():
+    digest = hashlib.sha256(canonical_json(config.model_dump(mode="json", exclude={"tune"})))
+    for location in filter(None, (config.data.path, config.data.unlabelled)):
+        with local_input(location) as path:
+            _update_all(digest, path)
+    if config.network.base:
+        _update_all(digest, local_path(config.network.base))
+    package = Path(__file__).parent
+    for path in sorted([*package.rglob("*.py"), *package.glob("templates/*")]):
+        if path.name not in _WITHOUT_EFFECT and not path.name.startswith(_WITHOUT_EFFECT_PREFIX):
             _update(digest, path)
+    for module in (artifact, encoding, predictor):
+        _update(digest, Path(str(module.__file__)))
     return digest.hexdigest()
 
 
@@ -37,6 +42,14 @@ def find_built(config: BuildConfig, directory: Path) -> Path | None:
         except ArtifactError:
             continue  # of an older schema, or damaged: building again is the remedy
     return None
+
+
+def _update_all(digest: "hashlib._Hash", path: Path) -> None:
+    """A file, or every file below a directory; nothing where there is none, such as a name on the hub."""
+    for file in [path] if path.is_file() else sorted(path.rglob("*")):
+        if file.is_file():
+            digest.update(file.relative_to(path.parent).as_posix().encode())  # a folder's name may be a label
+            _update(digest, file)
 
 
 def _update(digest: "hashlib._Hash", path: Path) -> None:

@@ -26,10 +26,10 @@ _ACTIVATIONS = {"gelu": "Gelu", "gelu_new": "FastGelu", "gelu_pytorch_tanh": "Fa
 
 @dataclass(frozen=True, kw_only=True)
 class BertShape:
-    """What the weights alone do not tell."""
+    """What the weights alone do not tell; ``head`` is the size of an attention head."""
 
     layers: int
-    heads: int
+    head: int
     hidden: int
     activation: str
     norm_epsilon: float
@@ -48,11 +48,11 @@ def build_bert(weights: Weights, shape: BertShape) -> onnx.ModelProto:
     ``weights`` has transformers' names of BertModel under ``encoder.`` and a linear head under ``head.``.
     """
     graph = GraphBuilder(weights)
-    mask = _mask(graph, shape.pad_id)
+    mask = mask_tokens(graph, shape.pad_id)
     hidden = _embed(graph, shape)
     for layer in range(shape.layers):
         hidden = _layer(graph, shape, layer, hidden, mask)
-    pooled = _mean_pool(graph, hidden, mask)
+    pooled = mean_pool(graph, hidden, mask)
     graph.node("Gemm", [pooled, graph.weight("head.weight"), graph.weight("head.bias")], "logits", transB=1)
     return graph.model(labels=len(weights["head.bias"]))
 
@@ -109,7 +109,8 @@ class Mask:
     bias: str
 
 
-def _mask(graph: GraphBuilder, pad_id: int) -> Mask:
+def mask_tokens(graph: GraphBuilder, pad_id: int) -> Mask:
+    """Both masks of ``input_ids``."""
     padding = graph.node("Equal", ["input_ids", graph.constant("pad_id", pad_id, np.int32)])
     keep = graph.node("Cast", [graph.node("Not", [padding])], "keep", to=TensorProto.FLOAT)
     dropped = graph.node("Cast", [padding], to=TensorProto.FLOAT)
@@ -141,15 +142,16 @@ def _layer(graph: GraphBuilder, shape: BertShape, index: int, x: str, mask: Mask
 
 
 def _attention(graph: GraphBuilder, shape: BertShape, prefix: str, x: str, mask: Mask) -> str:
-    head = shape.hidden // shape.heads
-    merged = graph.linear(prefix + "qkv", x, *_merged_qkv(graph, prefix + "self.", head))
-    by_head = graph.constant("by_head", [0, 0, 3 * shape.heads, head], np.int64)
+    inner = len(graph.weights[prefix + "self.query.bias"])
+    heads = inner // shape.head
+    merged = graph.linear(prefix + "qkv", x, *_merged_qkv(graph, prefix + "self.", shape.head))
+    by_head = graph.constant(f"by_head_{heads}", [0, 0, 3 * heads, shape.head], np.int64)
     apart = graph.node("Transpose", [graph.node("Reshape", [merged, by_head])], perm=[0, 2, 1, 3])
     q, k, v = graph.split("Split", [apart], [prefix + part for part in "qkv"], axis=1, num_outputs=3)
     scores = graph.node("FusedMatMul", [q, k], domain=MICROSOFT, transB=1)
     attention = graph.node("Softmax", [graph.node("Add", [scores, mask.bias])], axis=-1)
     mixed = graph.node("Transpose", [graph.node("MatMul", [attention, v])], perm=[0, 2, 1, 3])
-    together = graph.constant("together", [0, 0, shape.hidden], np.int64)
+    together = graph.constant(f"together_{inner}", [0, 0, inner], np.int64)
     joined = graph.node("Reshape", [mixed, together])
     return graph.linear(prefix + "output", joined, *_dense(graph, prefix + "output.dense"))
 
@@ -168,7 +170,8 @@ def _dense(graph: GraphBuilder, name: str) -> tuple[npt.NDArray[np.float32], npt
     return graph.weights[f"{name}.weight"].T, graph.weights[f"{name}.bias"]
 
 
-def _mean_pool(graph: GraphBuilder, hidden: str, mask: Mask) -> str:
+def mean_pool(graph: GraphBuilder, hidden: str, mask: Mask) -> str:
+    """(texts, tokens, hidden) → (texts, hidden), padding left out."""
     axis = graph.constant("axis_tokens", [1], np.int64)
     total = graph.node("ReduceSum", [mask.keep, axis], keepdims=1)
     share = graph.node("Unsqueeze", [graph.node("Div", [mask.keep, total]), axis])

@@ -1,11 +1,13 @@
 """Where inputs come from: a local path, ``package:module/path`` inside an installed package, or ``s3://bucket/key``."""
 
 import importlib.util
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from model_build.texts import shown
 from slipway.errors import BuildError
 from slipway.objects import Objects
 
@@ -14,18 +16,32 @@ _S3 = "s3://"
 
 
 @contextmanager
-def local_file(location: str) -> Iterator[Path]:
+def local_file(location: str, *, key: str = "data.path") -> Iterator[Path]:
     """A readable local file for ``location``; one from S3 is gone when the context ends.
 
-    Raises BuildError if there is no such file, StoreError if S3 refuses.
+    Raises BuildError, with ``key`` to look at, if there is no such file; StoreError if S3 refuses.
     """
+    with local_input(location, key=key) as path:
+        if path.is_dir():
+            raise BuildError(f"There is no file {shown(path, 200)}: it is a directory.", remedy=_check(key))
+        yield path
+
+
+@contextmanager
+def local_input(location: str, *, key: str = "data.path") -> Iterator[Path]:
+    """As ``local_file``, and a directory is as good. A pipe or a device, which may never end, is neither."""
     if location.startswith(_S3):
         with tempfile.TemporaryDirectory() as scratch:
             yield _download(location, Path(scratch))
         return
     path = local_path(location)
-    if not path.is_file():
-        raise BuildError(f"There is no file {path}.", remedy="Check data.path in the configuration.")
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        why = getattr(error, "strerror", None) or error
+        raise BuildError(f"There is no file {shown(path, 200)}: {why}.", remedy=_check(key)) from error
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise BuildError(f"{shown(path, 200)} is neither a file nor a directory.", remedy=_check(key))
     yield path
 
 
@@ -44,6 +60,10 @@ def local_path(location: str) -> Path:
             remedy="For the demo: pip install -e '.[demo]'.",
         )
     return Path(spec.submodule_search_locations[0]) / inside
+
+
+def _check(key: str) -> str:
+    return f"Check {key} in the configuration."
 
 
 def _expanded(location: str) -> Path:

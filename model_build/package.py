@@ -7,25 +7,36 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from slipway.artifact import CARD, MANIFEST, VARIANTS, FileEntry, Golden, Manifest, Variant, describe_file, model_file
+from model_build import card
+from model_build.report import ReportData, write_report
+from slipway.artifact import (
+    CARD,
+    MANIFEST,
+    VARIANTS,
+    FileEntry,
+    Golden,
+    Manifest,
+    Task,
+    Variant,
+    describe_file,
+    model_file,
+)
 from slipway.encoding import Encoder
-from slipway.predictor import Network, load_predictor, softmax
+from slipway.predictor import Network, calibrate, load_predictor
 
 # Beside four texts of the test split: what tokenizers disagree about between releases.
 _HARD_TEXTS = ["", "Ünïcödé, 中文, العربية and 👩🏽‍🚀!", "[CLS] [PAD] [SEP] are text here", "very long " * 400]
 
 
 def golden_examples(
-    texts: Sequence[str], encoder: Encoder, networks: Mapping[Variant, Network], temperature: float
+    texts: Sequence[str], encoder: Encoder, networks: Mapping[Variant, Network], temperature: float, task: Task
 ) -> list[Golden]:
     """Four of ``texts``, from the shortest to the longest, and some hard cases, with every variant's answer."""
     by_length = sorted(texts, key=len)
     chosen = [by_length[i] for i in sorted({0, len(texts) // 4, len(texts) // 2, len(texts) - 1})]
     chosen += _HARD_TEXTS
     rows = [encoded.ids for encoded in encoder.encode(chosen)]
-    answers = {v: softmax(network.logits(rows) / np.float32(temperature)) for v, network in networks.items()}
+    answers = {v: calibrate(network.logits(rows), temperature, task) for v, network in networks.items()}
     return [
         Golden(text=text, token_ids=row.tolist(), probabilities={v: answers[v][i].tolist() for v in answers})
         for i, (text, row) in enumerate(zip(chosen, rows, strict=True))
@@ -36,6 +47,11 @@ def describe_files(directory: Path) -> dict[str, FileEntry]:
     """Every file below ``directory`` by its relative name, without the manifest."""
     files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
     return {path.relative_to(directory).as_posix(): describe_file(path) for path in files}
+
+
+def content_digest(directory: Path, fields: Mapping[str, Any]) -> str:
+    """What ``Manifest.content_digest`` will be of ``directory`` with these fields, before its documents are written."""
+    return Manifest(created="", files=describe_files(directory), **fields).content_digest()
 
 
 def seal(directory: Path, into: Path, **fields: Any) -> Path:
@@ -70,6 +86,7 @@ def file_sizes(directory: Path) -> dict[str, float]:
     return {variant: round(size, 1) for variant, size in sizes.items()}
 
 
-def write_card(directory: Path, text: str) -> None:
-    """``card.md``."""
-    (directory / CARD).write_text(text, "utf-8")
+def write_documents(directory: Path, data: ReportData) -> None:
+    """``card.md`` and ``report/``."""
+    (directory / CARD).write_text(card.render(data), "utf-8")
+    write_report(directory, data)

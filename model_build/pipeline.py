@@ -1,61 +1,28 @@
 """The build, top to bottom, one call a stage: labelled text in, one sealed artifact out."""
 
+import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from rich.console import Console
-
-from model_build import card, gates, package
-from model_build.calibrate import observe
+from model_build import gates, package
 from model_build.clean import Dataset, clean
-from model_build.config import BuildConfig
 from model_build.data import read_rows
 from model_build.emulate import emulated_logits, require_emulators
-from model_build.evaluate import Evaluation, baseline, confusion, evaluate, measure_speed
+from model_build.evaluate import Evaluation, baseline, evaluate, measure_speed
 from model_build.fingerprint import build_fingerprint
+from model_build.stages import Build, Prepared, Shipped
+from model_build.suspects import Suspect, find_suspects
 from slipway.artifact import TOKENIZER, Variant, model_file
-from slipway.encoding import Encoder
 from slipway.errors import BuildError
-from slipway.predictor import softmax
 
 if TYPE_CHECKING:
-    from model_build.networks import PretrainedClassifier
+    from model_build.frontier import Point
+    from model_build.students import Trained
 
-_CALIBRATION_TEXTS = 256
 _PARITY_TEXTS = 256
 _TIMED_TEXTS = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class Build:
-    """One run: what is asked for, where it happens, and who is told.
-
-    ``directory`` holds the finished versions; ``overrides`` are the ``--set`` arguments, for the card.
-    """
-
-    config: BuildConfig
-    config_path: str
-    overrides: Sequence[str]
-    directory: Path
-    console: Console
-
-    def say(self, stage: str, outcome: str) -> None:
-        """One line a stage, once it is done."""
-        self.console.print(f"  [bold]{stage:<8}[/] {outcome}", highlight=False, soft_wrap=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """A trained network with its tokenizer; ``report`` says how the training went."""
-
-    network: "PretrainedClassifier"
-    encoder: Encoder
-    pad_id: int
-    report: dict[str, Any]
 
 
 def build(run: Build) -> Path:
@@ -63,72 +30,108 @@ def build(run: Build) -> Path:
 
     Raises BuildError for data and settings that cannot work, GateFailed for a model that must not serve.
     """
-    require_emulators(run.config.gates.cpu_classes)
-    fingerprint = build_fingerprint(run.config)
-    work = _work_directory(run.directory, fingerprint)
-    dataset = clean(read_rows(run.config.data), run.config.data)
-    run.say("data", _data_line(dataset))
-    trained = train(run, dataset, work)
-    run.say("train", f"dev accuracy {trained.report['best_dev_accuracy']:.4f}, {trained.report['precision']}")
-    draft = export(trained, dataset, work / "artifact")
+    prepared = prepare(run)
+    from model_build.choice import choose  # torch takes seconds: the data are looked at first
+
+    shipped = choose(run, prepared, train(run, prepared))
+    draft = export(run, shipped, prepared)
     run.say("export", ", ".join(f"{variant} {size} MB" for variant, size in package.file_sizes(draft).items()))
-    evaluation = evaluate(draft, trained.encoder, dataset, pad_id=trained.pad_id)
+    evaluation = evaluate(draft, shipped.trained.encoder, prepared.dataset, pad_id=shipped.trained.pad_id)
     run.say("evaluate", _quality_line(evaluation))
-    passed = check(run, trained, dataset, draft, evaluation)
+    passed = check(run, shipped, prepared.dataset, draft, evaluation)
     run.say("gates", f"all {len(passed)} passed")
-    artifact = seal(run, trained, dataset, draft, evaluation, passed, fingerprint)
-    shutil.rmtree(work, ignore_errors=True)
+    artifact = seal(run, prepared, shipped, draft, evaluation, passed)
+    shutil.rmtree(prepared.work, ignore_errors=True)
     run.say("artifact", str(artifact))
     return artifact
 
 
-def train(run: Build, dataset: Dataset, work: Path) -> Trained:
-    """Fine-tune, or take up what an interrupted build left in ``work``."""
-    from model_build import networks
-    from model_build.train import train_once
+def prepare(run: Build) -> Prepared:
+    """Read, clean and split the data, and look for labels that may be wrong."""
+    require_emulators(run.config.gates.cpu_classes)
+    fingerprint = build_fingerprint(run.config)
+    work = _work_directory(run.directory, fingerprint)
+    dataset = clean(read_rows(run.config.data), run.config.data, work / "data")
+    run.say("data", _data_line(dataset))
+    suspects = _suspects(run, dataset)
+    from model_build.corpora import Corpora
+    from model_build.students import Workshop
 
-    config = run.config
-    tokenizer, pad_id = networks.load_tokenizer(config.network)
-    encoder = Encoder(tokenizer, max_tokens=config.network.max_tokens)
-    seed = config.train.seed
-    network = networks.load_pretrained(config.network, labels=len(dataset.labels), pad_id=pad_id, seed=seed)
-    report = train_once(network, encoder, dataset.splits, config.train, work=work, console=run.console)
-    return Trained(network=network, encoder=encoder, pad_id=pad_id, report=report)
+    corpora = Corpora(run.config, dataset, work)
+    workshop = Workshop(
+        corpora=corpora,
+        work=work,
+        console=run.console,
+        scalars=run.directory / "tensorboard" / fingerprint[:12],
+        threads=os.cpu_count() or 1,
+    )
+    return Prepared(
+        dataset=dataset, suspects=suspects, corpora=corpora, workshop=workshop, fingerprint=fingerprint, work=work
+    )
 
 
-def export(trained: Trained, dataset: Dataset, draft: Path) -> Path:
+def train(run: Build, prepared: Prepared) -> "Trained":
+    """The full network of the configuration, or what an interrupted build left of it."""
+    trained = prepared.workshop.train_full()
+    report = trained.report
+    resumed = f", resumed at step {report['resumed_at_step']}" if report["resumed_at_step"] else ""
+    run.say("train", f"dev score {report['best_dev_score']:.4f}, {report['precision']}{resumed}")
+    return trained
+
+
+def try_grid(run: Build) -> tuple[Sequence["Point"], Path]:
+    """The grid of ``[compress]`` and its plot, for who wants to see it before a build."""
+    if run.config.compress is None:
+        raise BuildError(
+            f"{run.config_path} has no section [compress].", remedy="See docs/building.md for recipes to try."
+        )
+    prepared = prepare(run)
+    from model_build.choice import choose_from_grid
+    from model_build.frontier_report import save_frontier
+
+    shipped = choose_from_grid(run, prepared, train(run, prepared), run.config.compress)
+    return shipped.points, save_frontier(shipped.points, run.config.compress, run.directory)
+
+
+def export(run: Build, shipped: Shipped, prepared: Prepared) -> Path:
     """Write the tokenizer and all three variants to a fresh directory."""
+    from model_build.bases import save_tokenizer
+    from model_build.choice import calibration_tokens, promise
     from model_build.export import save, to_onnx
-    from model_build.networks import save_tokenizer
-    from model_build.quantize import quantize_rows, to_float16
+    from model_build.precision import to_precision
+    from model_build.quantize import to_float16
 
+    draft = prepared.work / "artifact"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    save_tokenizer(trained.encoder.tokenizer, draft / TOKENIZER)
-    fp32 = to_onnx(trained.network)
-    texts = [example.text for example in dataset.splits["train"][:_CALIBRATION_TEXTS]]
-    observed = observe(fp32, [encoded.ids[None] for encoded in trained.encoder.encode(texts)])
-    graphs: dict[Variant, Any] = {"fp32": fp32, "int8": quantize_rows(fp32, observed), "fp16": to_float16(fp32)}
+    encoder = shipped.trained.encoder
+    save_tokenizer(encoder.tokenizer, draft / TOKENIZER)
+    fp32 = to_onnx(shipped.trained.network)
+    quantized = "rows" if shipped.precision == "fp32" else shipped.precision
+    calibration = calibration_tokens(prepared, shipped.trained)
+    int8 = to_precision(fp32, quantized, calibration, promise(run, prepared, shipped.trained))
+    graphs: dict[Variant, Any] = {"fp32": fp32, "int8": int8, "fp16": to_float16(fp32)}
     for variant, graph in graphs.items():
         save(graph, draft / model_file(variant))
     return draft
 
 
-def check(run: Build, trained: Trained, dataset: Dataset, draft: Path, evaluation: Evaluation) -> list[gates.Gate]:
+def check(run: Build, shipped: Shipped, dataset: Dataset, draft: Path, evaluation: Evaluation) -> list[gates.Gate]:
     """Run every gate on the test split. Raises GateFailed."""
     from model_build.train import torch_logits
 
-    texts = [example.text for example in dataset.splits["test"][:_PARITY_TEXTS]]
+    trained = shipped.trained
     measured = gates.Measured(
         rows=[encoded.ids for encoded in evaluation.encoded["test"]],
-        labels=evaluation.labels["test"],
+        labels=evaluation.targets["test"],
         logits=evaluation.logits["test"],
-        torch=torch_logits(trained.network, trained.encoder, texts),
+        torch=torch_logits(trained.network, trained.encoder, list(dataset.splits["test"][:_PARITY_TEXTS].texts())),
         temperature=evaluation.temperature,
+        task=dataset.task,
     )
 
     def emulate(rows: Any, cpu_class: Any) -> Any:
-        with run.console.status(f"  {len(rows)} texts on an emulated CPU with {cpu_class}, about a second each"):
+        with run.console.status(f"  {len(rows)} texts on an emulated CPU of the class {cpu_class}"):
             return emulated_logits(draft / model_file("int8"), rows, pad_id=trained.pad_id, cpu_class=cpu_class)
 
     return gates.run_gates(measured, evaluation.networks, emulate, run.config.gates)
@@ -136,54 +139,83 @@ def check(run: Build, trained: Trained, dataset: Dataset, draft: Path, evaluatio
 
 def seal(
     run: Build,
-    trained: Trained,
-    dataset: Dataset,
+    prepared: Prepared,
+    shipped: Shipped,
     draft: Path,
     evaluation: Evaluation,
     passed: list[gates.Gate],
-    fingerprint: str,
 ) -> Path:
-    """Write the card and the manifest, and move the draft to where finished versions are."""
-    encoded, int8 = evaluation.encoded["test"], evaluation.logits["test"]["int8"]
-    speed = measure_speed(draft, [e.ids for e in encoded[:_TIMED_TEXTS]], pad_id=trained.pad_id)
-    sizes = {v: {"megabytes": size} | speed.get(v, {}) for v, size in package.file_sizes(draft).items()}
-    revision = package.code_revision()
-    about = card.CardData(
-        config=run.config,
-        config_path=run.config_path,
-        overrides=run.overrides,
-        dataset=dataset,
-        training=trained.report,
-        metrics=evaluation.metrics(),
-        confusion=confusion(int8, evaluation.labels["test"], dataset.labels),
-        gates=passed,
-        speed=sizes,
-        temperature=evaluation.temperature,
-        code_revision=revision,
-    )
-    package.write_card(draft, card.render(about))
-    probabilities = softmax(int8 / np.float32(evaluation.temperature))
-    texts = [example.text for example in dataset.splits["test"]]
-    return package.seal(
-        draft,
-        run.directory,
-        model=run.config.model,
-        task="single-label",
-        labels=dataset.labels,
-        max_tokens=run.config.network.max_tokens,
-        pad_id=trained.pad_id,
-        temperature=evaluation.temperature,
-        code_revision=revision,
-        data_fingerprint=dataset.fingerprint(),
-        build_fingerprint=fingerprint,
-        training=trained.report | run.config.train.model_dump() | run.config.network.model_dump(),
-        metrics=evaluation.metrics(),
-        gates=[gate.to_dict() for gate in passed],
-        speed=sizes,
-        baseline=baseline(trained.encoder, encoded, probabilities, dataset.labels),
-        golden=package.golden_examples(texts, trained.encoder, evaluation.networks, evaluation.temperature),
-        tolerances={"int8": run.config.gates.cpu_tolerance, "fp16": gates.FLOAT16_DIFFERENCE, "fp32": 1e-3},
-    )
+    """Write the card, the report and the manifest, and move the draft to where finished versions are."""
+    from model_build.documents import describe_build
+
+    dataset, trained, config = prepared.dataset, shipped.trained, run.config
+    encoded = evaluation.encoded["test"]
+    measured = measure_speed(draft, [e.ids for e in encoded[:_TIMED_TEXTS]], pad_id=trained.pad_id)
+    speed = {v: {"megabytes": size} | measured.get(v, {}) for v, size in package.file_sizes(draft).items()}
+    serve, reason = gates.choose_served(speed, config.gates)
+    if shipped.precision == "fp32":
+        serve, reason = "fp32", "the grid's choice"
+    fields: dict[str, Any] = {
+        "model": config.model,
+        "task": dataset.task,
+        "labels": dataset.labels,
+        "max_tokens": trained.encoder.max_tokens,
+        "pad_id": trained.pad_id,
+        "temperature": evaluation.temperature,
+        "code_revision": package.code_revision(),
+        "data_fingerprint": dataset.fingerprint(),
+        "build_fingerprint": prepared.fingerprint,
+        "training": _training(shipped) | config.train.model_dump() | config.network.model_dump(mode="json"),
+        "metrics": evaluation.metrics(),
+        "gates": [gate.to_dict() for gate in passed],
+        "speed": speed,
+        "serve": serve,
+        "baseline": baseline(
+            trained.encoder,
+            encoded,
+            evaluation.probabilities("test", serve),
+            labels=dataset.labels,
+            task=dataset.task,
+        ),
+        "golden": package.golden_examples(
+            list(dataset.splits["test"].texts()),
+            trained.encoder,
+            evaluation.networks,
+            evaluation.temperature,
+            dataset.task,
+        ),
+        "tolerances": {"int8": config.gates.cpu_tolerance, "fp16": gates.FLOAT16_DIFFERENCE, "fp32": 1e-3},
+    }
+    digest = package.content_digest(draft, fields)
+    data = describe_build(run, prepared, shipped, evaluation, passed, fields | {"digest": digest, "reason": reason})
+    package.write_documents(draft, data)
+    run.say("digest", f"{digest[:16]}… from the same configuration, data and machine every time")
+    return package.seal(draft, run.directory, **fields)
+
+
+def _training(shipped: Shipped) -> dict[str, Any]:
+    """What happened, without the curves: those are in the report."""
+    happened = {"recipe": shipped.recipe, "int8_precision": shipped.precision}
+    return happened | {name: value for name, value in shipped.trained.report.items() if name not in _CURVES}
+
+
+_CURVES = {"history", "resumed_at_step"}  # a resumed build is the same build
+
+
+def _suspects(run: Build, dataset: Dataset) -> Sequence[Suspect]:
+    if not run.config.data.suspects:
+        return ()
+    split = dataset.splits["train"]
+    with run.console.status("  looking for labels that may be wrong"):
+        found = find_suspects(
+            list(split.texts()),
+            split.targets(),
+            dataset.labels,
+            count=run.config.data.suspects,
+            seed=run.config.data.seed,
+        )
+    run.say("suspects", f"{len(found)} labels that may be wrong; the report lists them")
+    return found
 
 
 def _work_directory(directory: Path, fingerprint: str) -> Path:

@@ -6,7 +6,7 @@ labels (docs/model-log.md). 7 bits because U8 x S8 products add up in 16 bits on
 2 x 255 x 63 fits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,16 +39,40 @@ _ONE_SIDED = _Range(zero=32, top=223, floor=0.17 / 32 * 223)
 _ONE_SIDED_OPERATORS = {"Gelu", "FastGelu", "BiasGelu", "Relu"}
 
 
-def quantize_rows(model: onnx.ModelProto, observed: Mapping[str, Inputs]) -> onnx.ModelProto:
+# Weights that were rounded already, by name: the slow part, and the same in every graph that has them.
+Integers = dict[str, npt.NDArray[np.int8]]
+
+
+def quantize_rows(
+    model: onnx.ModelProto,
+    observed: Mapping[str, Inputs],
+    *,
+    keep: Collection[str] = (),
+    integers: Integers | None = None,
+) -> onnx.ModelProto:
     """Rewrite every product with a constant matrix, and every large embedding table, in int8.
 
     ``x @ W`` becomes ``(round(127 x / max|x|) @ W8) * scales * max|x|``, with the maximum taken over each row of ``x``.
-    ``observed`` holds the statistics of ``calibrate.observe``.
+    ``observed`` holds the statistics of ``calibrate.observe``. Products with the weights in ``keep`` stay in float32.
     """
-    rewriter = _Rewriter(model, observed)
+    rewriter = _Rewriter(model, observed, keep=keep, integers=integers)
     for node in list(model.graph.node):
         rewriter.rewrite(node)
     return rewriter.finish()
+
+
+def quantize_tables(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Only the large embedding tables in int8, a scale a row; every product stays as it is."""
+    rewriter = _Rewriter(model, {}, keep=product_weights(model))
+    for node in list(model.graph.node):
+        rewriter.rewrite(node)
+    return rewriter.finish()
+
+
+def product_weights(model: onnx.ModelProto) -> list[str]:
+    """Names of the constant matrices that something is multiplied with, in the order of the graph."""
+    rewriter = _Rewriter(model, {})
+    return [node.input[1] for node in model.graph.node if rewriter.is_product(node)]
 
 
 def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -72,23 +96,36 @@ def column_scales(weight: Matrix, peak: int) -> Matrix:
 
 
 class _Rewriter:
-    def __init__(self, model: onnx.ModelProto, observed: Mapping[str, Inputs]) -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        observed: Mapping[str, Inputs],
+        *,
+        keep: Collection[str] = (),
+        integers: Integers | None = None,
+    ) -> None:
         self._model = model
+        self._keep = set(keep)
+        self._integers = {} if integers is None else integers
         self._observed = observed
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self._producers = {output: node.op_type for node in model.graph.node for output in node.output}
         self._nodes: list[onnx.NodeProto] = []
         self._added: dict[str, onnx.TensorProto] = {}
         self._rows: dict[str, tuple[str, str]] = {}
-        self._factors = self._equalize()
+        self._factors = self._equalize() if observed else {}
 
     def rewrite(self, node: onnx.NodeProto) -> None:
-        if node.op_type == "MatMul" and self._is_matrix(node.input[1]):
+        if self.is_product(node) and node.input[1] not in self._keep:
             self._product(node.input[0], node.input[1], node.output[0])
         elif node.op_type == "Gather" and self._is_table(node):
             self._lookup(node.input[0], node.input[1], node.output[0])
         else:
             self._nodes.append(node)
+
+    def is_product(self, node: onnx.NodeProto) -> bool:
+        """Whether a node multiplies something with a constant matrix."""
+        return node.op_type == "MatMul" and self._is_matrix(node.input[1])
 
     def finish(self) -> onnx.ModelProto:
         used = {name for node in self._nodes for name in node.input}
@@ -120,11 +157,13 @@ class _Rewriter:
         if (factors := self._factors.get(x)) is not None:
             matrix, inputs = matrix * factors[:, None], inputs.scaled(factors)
         scales = column_scales(matrix, WEIGHT_MAX)
-        integers, largest = self._quantized_rows(x)
+        if weight not in self._integers:
+            self._integers[weight] = round_with_feedback(matrix, scales, WEIGHT_MAX, inputs.gram)
+        rounded, largest = self._quantized_rows(x)
         scale, zero = self._range(self._range_of(x))
         product = [
-            integers,
-            self._constant(f"{weight}.int8", round_with_feedback(matrix, scales, WEIGHT_MAX, inputs.gram)),
+            rounded,
+            self._constant(f"{weight}.int8", self._integers[weight]),
             scale,
             self._constant(f"{weight}.scales", scales),
             zero,

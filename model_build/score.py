@@ -1,45 +1,31 @@
 """An artifact against labelled text, as ``slipway evaluate`` asks for it."""
 
+import tempfile
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
-from model_build.clean import SPLITS, clean, collect
 from model_build.config import BuildConfig
-from model_build.data import read_rows
-from model_build.evaluate import metrics
+from model_build.labelled import read_labelled
+from model_build.metrics import summary
 from slipway.artifact import Variant
 from slipway.errors import BuildError
 from slipway.predictor import load_predictor
 
 
-def score_artifact(directory: Path, config: BuildConfig, *, split: str, variant: str) -> dict[str, float]:
-    """Metrics of one variant on ``split`` (or ``all``) of the data that ``config`` names.
+def score_artifact(directory: Path, config: BuildConfig, *, split: str, variant: str | None) -> dict[str, float]:
+    """Metrics of one variant (by default the one that serves) on ``split``, or ``all``, of the data in ``config``.
 
-    Raises BuildError if the data has labels that the artifact does not know.
+    Raises BuildError if the data has labels or a task that the artifact does not know.
     """
-    if split not in (*SPLITS, "all") or variant not in get_args(Variant):
-        raise BuildError(
-            f"There is no split {split!r} or no variant {variant!r}.", remedy="See slipway evaluate --help."
-        )
+    if variant is not None and variant not in get_args(Variant):
+        raise BuildError(f"There is no variant {variant!r}.", remedy="See slipway evaluate --help.")
     predictor = load_predictor(directory, variant)  # type: ignore[arg-type]
-    known = predictor.manifest.labels
-    examples = _examples(config, split)
-    if not examples:
-        raise BuildError(f"{config.data.path} has no usable row.")
-    if unknown := sorted({label for _, label in examples} - set(known)):
-        raise BuildError(f"The data has the label {unknown[0]!r}; the artifact knows {', '.join(known)}.")
-    labels = np.array([known.index(label) for _, label in examples])
-    answers = predictor.predict([text for text, _ in examples])
-    log_probabilities = np.log(np.maximum([answer.probabilities for answer in answers], 1e-12)).astype(np.float32)
-    return metrics(log_probabilities, labels, temperature=1.0) | {"texts": float(len(examples))}
-
-
-def _examples(config: BuildConfig, split: str) -> list[tuple[str, str]]:
-    """Texts with the names of their labels. ``all`` is not split, so it may be as small as it likes."""
-    rows = read_rows(config.data)
-    if split == "all":
-        return collect(rows, config.data).examples(config.data)
-    dataset = clean(rows, config.data)
-    return [(example.text, dataset.labels[example.label]) for example in dataset.splits[split]]
+    manifest = predictor.manifest
+    if manifest.task != config.data.task:
+        raise BuildError(f"The artifact is {manifest.task}, the data {config.data.task}.", remedy="Check data.task.")
+    with tempfile.TemporaryDirectory() as scratch:
+        data = read_labelled(config, split, manifest.labels, Path(scratch))
+    probabilities = np.array([answer.probabilities for answer in predictor.predict(data.texts)])
+    return summary(probabilities, data.targets, manifest.task) | {"texts": float(len(data.texts))}

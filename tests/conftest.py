@@ -77,6 +77,7 @@ def write_tiny_config(directory: Path, base: Path, rows: list[dict[str, str]]) -
         f"""model = "demo"
 [data]
 path = "{data}"
+suspects = 5
 [network]
 base = "{base}"
 max_tokens = 32
@@ -85,6 +86,7 @@ epochs = 4
 learning_rate = 3e-3
 [gates]
 cpu_classes = ["native"]
+speed = 0.01
 """
     )
     return config

@@ -153,7 +153,7 @@ class LiveModel:
 
     def _load(self, version: str) -> Predictor:
         with self._files:
-            directory = self._store.fetch(version, "int8", self._cache)
+            directory = self._store.fetch(version, None, self._cache)
             try:
                 return load_predictor(directory, threads=function_vcpus())
             except ArtifactError:

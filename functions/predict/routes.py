@@ -14,7 +14,6 @@ from slipway.messages import JSON, PROBLEM, Limits, check_content_type, parse_pr
 from slipway.predictor import Predictor
 from slipway.settings import Settings
 
-BACKEND = "cpu-int8"
 _ROUTES = "POST /v1/models/<model>:predict, GET /v1/models/<model>, GET /v2/health/live, GET /v2/health/ready"
 
 
@@ -57,11 +56,12 @@ class Service:
         encoded = predictor.encoder.encode(request.texts, truncation=request.truncation)
         self._require_budget(sum(len(e.ids) for e in encoded))
         predictions = render_predictions(predictor.classify(encoded), predictor.manifest, request.top_k)
-        answer = {"predictions": predictions, "model_version": predictor.manifest.version, "backend": BACKEND}
+        backend = f"cpu-{predictor.manifest.serve}"
+        answer = {"predictions": predictions, "model_version": predictor.manifest.version, "backend": backend}
         telemetry.record(
             telemetry.Served(
                 model_version=predictor.manifest.version,
-                backend=BACKEND,
+                backend=backend,
                 labels=[prediction["label"] for prediction in predictions],
                 tokens=sum(len(e.ids) for e in encoded),
                 milliseconds=(time.perf_counter() - started) * 1e3,

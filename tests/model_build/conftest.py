@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from model_build import cli
-from model_build.networks import PretrainedClassifier
+from model_build.networks import EncoderClassifier
 from slipway.encoding import TokenIds
 
 # Before torch is loaded: on cores that others use as well, threads that spin while they wait take ten times as long.
@@ -37,7 +37,7 @@ class Outcome:
 
 
 Run = Callable[..., Outcome]
-MakeNetwork = Callable[..., PretrainedClassifier]
+MakeNetwork = Callable[..., EncoderClassifier]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def assert_refused(outcome: Outcome, *words: str) -> None:
         assert word in outcome.err
 
 
-def make_network(model_type: str = "bert", *, spread: float = 0.2, **sizes: Any) -> PretrainedClassifier:
+def make_network(model_type: str = "bert", *, spread: float = 0.2, **sizes: Any) -> EncoderClassifier:
     """A random classifier whose logits really depend on every part of it."""
     import torch
     from transformers import AutoConfig, AutoModel
@@ -82,7 +82,7 @@ def make_network(model_type: str = "bert", *, spread: float = 0.2, **sizes: Any)
     config = AutoConfig.for_model(
         model_type, vocab_size=WORDS, max_position_embeddings=64, initializer_range=spread, **sizes
     )
-    network = PretrainedClassifier(AutoModel.from_config(config), labels=3, pad_id=PAD, dropout=0.1)
+    network = EncoderClassifier(AutoModel.from_config(config), labels=3, pad_id=PAD, dropout=0.1)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if name.endswith("bias") or "norm" in name.lower():
@@ -96,7 +96,7 @@ def random_rows(seed: int, lengths: list[int]) -> list[TokenIds]:
     return [numbers.integers(PAD + 1, WORDS, length).astype(np.int32) for length in lengths]
 
 
-def torch_answers(network: PretrainedClassifier, rows: list[TokenIds]) -> Any:
+def torch_answers(network: EncoderClassifier, rows: list[TokenIds]) -> Any:
     """Reference logits, a row at a time, without padding."""
     import torch
 
@@ -105,28 +105,28 @@ def torch_answers(network: PretrainedClassifier, rows: list[TokenIds]) -> Any:
 
 
 @pytest.fixture(scope="session")
-def bert() -> PretrainedClassifier:
+def bert() -> EncoderClassifier:
     return make_network()
 
 
 @pytest.fixture(scope="session")
-def bert_graphs(bert: PretrainedClassifier, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def bert_graphs(bert: EncoderClassifier, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The fp32, int8 and fp16 graphs of ``bert``."""
     return write_variants(bert, tmp_path_factory.mktemp("bert"))
 
 
 @pytest.fixture(scope="session")
-def distilbert() -> PretrainedClassifier:
+def distilbert() -> EncoderClassifier:
     return make_network("distilbert")
 
 
 @pytest.fixture(scope="session")
-def distilbert_graphs(distilbert: PretrainedClassifier, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def distilbert_graphs(distilbert: EncoderClassifier, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The graphs of an encoder that only the exporter can write."""
     return write_variants(distilbert, tmp_path_factory.mktemp("distilbert"))
 
 
-def write_variants(network: PretrainedClassifier, directory: Path) -> dict[str, Path]:
+def write_variants(network: EncoderClassifier, directory: Path) -> dict[str, Path]:
     """All three variants of a network, calibrated on random rows."""
     from model_build.calibrate import observe
     from model_build.export import save, to_onnx

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from model_build.calibrate import Inputs, equalizing_factors, observe, product_inputs, round_with_feedback
 from model_build.export import to_onnx
-from model_build.networks import PretrainedClassifier
+from model_build.networks import EncoderClassifier
 from model_build.quantize import WEIGHT_MAX, column_scales
 from tests.model_build.conftest import random_rows
 
@@ -115,7 +115,7 @@ def test_scaled_inputs_are_those_of_the_scaled_rows() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 70])
-def test_every_product_is_observed_on_all_rows(bert: PretrainedClassifier, count: int) -> None:
+def test_every_product_is_observed_on_all_rows(bert: EncoderClassifier, count: int) -> None:
     model = to_onnx(bert)
     rows = random_rows(0, [5] * count)
     observed = observe(model, [row[None] for row in rows])
@@ -126,7 +126,7 @@ def test_every_product_is_observed_on_all_rows(bert: PretrainedClassifier, count
         assert (np.diag(inputs.gram) <= inputs.peak.astype(np.float64) ** 2 * 5 * count * (1 + 1e-5)).all()
 
 
-def test_the_gram_matrix_is_a_sum_over_texts(bert: PretrainedClassifier) -> None:
+def test_the_gram_matrix_is_a_sum_over_texts(bert: EncoderClassifier) -> None:
     model = to_onnx(bert)
     rows = [row[None] for row in random_rows(0, [4, 9, 6])]
     whole = observe(model, rows)

@@ -1,6 +1,7 @@
 """Labelled text in: every format, whatever is in it, a row at a time."""
 
 import codecs
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model_build.config import DataConfig
-from model_build.data import Row, read_rows
+from model_build.data import Row, read_rows, read_texts
+from model_build.sections import DataConfig
 from slipway.errors import BuildError
 
 HARD = 'Über \u4e2d\u6587 \U0001f469\U0001f3fd\u200d\U0001f680, "quoted",\nsecond line'
@@ -158,7 +159,7 @@ def test_rows_come_from_s3(bucket: str) -> None:
     assert list(read_rows(DataConfig(path=f"s3://{bucket}/in/a.csv"))) == [Row(HARD, "b")]
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.csv.gz", "a", "a.xlsx"])
+@pytest.mark.parametrize("name", ["a.txt", "a.parquet.gz", "a", "a.xlsx", "a.csv.zip", "a.txt.gz"])
 def test_an_unknown_ending_names_those_that_are_known(tmp_path: Path, name: str) -> None:
     with pytest.raises(BuildError, match=r"\.csv, \.jsonl, \.ndjson, \.parquet, \.tsv"):
         rows_of(write(tmp_path, name, "text,label\na,b\n"))
@@ -194,3 +195,144 @@ def test_rows_are_streamed_and_not_held(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "text,label\n" + "a,b\n" * 3 + '"open')
     rows = read_rows(DataConfig(path=str(path)))
     assert next(rows) == Row("a", "b")  # the broken end was not looked at yet
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("csv", "text,label\na,b\n"), ("tsv", "text\tlabel\na\tb\n"), ("jsonl", '{"text": "a", "label": "b"}\n')],
+)
+def test_text_formats_are_read_from_gzip(tmp_path: Path, name: str, content: str) -> None:
+    assert rows_of(write(tmp_path, f"a.{name}.GZ", gzip.compress(content.encode("utf-16")))) == [Row("a", "b")]
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-32"])
+def test_wide_characters_are_known_without_a_mark(tmp_path: Path, codec: str) -> None:
+    assert rows_of(write(tmp_path, "a.csv", f"text,label\n{quoted(HARD)},good\n".encode(codec))) == [Row(HARD, "good")]
+
+
+@pytest.mark.parametrize("head", [b"PAR1", b"\x1f\x8b\x08", b"PK\x03\x04"])
+def test_a_file_of_another_format_than_its_name_says_is_refused(tmp_path: Path, head: bytes) -> None:
+    with pytest.raises(BuildError, match=r"a\.csv is .*, whatever its name says"):
+        rows_of(write(tmp_path, "a.csv", head + b"\x00\n" * 50))
+
+
+@pytest.mark.parametrize("column", ["text", "label"])
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path, column: str) -> None:
+    with pytest.raises(BuildError, match=f"two columns '{column}'"):
+        rows_of(write(tmp_path, "a.csv", f"text,label,{column}\na,b,c\n"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [
+        ('["x", "y"]', ("x", "y")),
+        ('["y", " x ", "y", "", null, 1, true]', ("y", "x", "1", "true")),
+        ("[]", ()),
+        ('" x | y||"', ("x", "y")),
+        ('""', ()),
+        ("7", ("7",)),
+        ("null", None),
+    ],
+)
+def test_labels_of_a_multi_label_task_are_a_list_or_text_with_separators(
+    tmp_path: Path, cell: str, labels: tuple[str, ...] | None
+) -> None:
+    path = write(tmp_path, "a.jsonl", f'{{"text": "a", "label": {cell}}}\n')
+    assert rows_of(path, task="multi-label") == [Row("a", labels=labels)]
+
+
+def test_parquet_lists_are_labels_of_a_multi_label_task_alone(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a", "b", "c"], "label": [["x", "y"], [], None]}), tmp_path / "a.parquet")
+    found = rows_of(tmp_path / "a.parquet", task="multi-label")
+    assert found == [Row("a", labels=("x", "y")), Row("b", labels=()), Row("c")]
+    assert rows_of(tmp_path / "a.parquet") == [Row(malformed=True), Row(malformed=True), Row("c")]
+
+
+@pytest.mark.parametrize("cell", ['[["x"]]', '{"x": 1}', '[{"x": 1}]'])
+def test_labels_inside_lists_inside_lists_are_malformed(tmp_path: Path, cell: str) -> None:
+    path = write(tmp_path, "a.jsonl", f'{{"text": "a", "label": {cell}}}\n')
+    assert rows_of(path, task="multi-label") == [Row(malformed=True)]
+
+
+def test_a_separator_may_be_anything(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", 'text,label\na,"x, y"\nb,\n')
+    assert rows_of(path, task="multi-label", separator=",") == [Row("a", labels=("x", "y")), Row("b", labels=())]
+
+
+def test_slices_are_the_values_of_their_columns(tmp_path: Path) -> None:
+    lines = ['"de", "year": 2020.0', 'null, "year": [1]', '"\\ud800 ", "year": true']
+    content = "".join(f'{{"text": "a", "label": "b", "lang": {line}}}\n' for line in lines)
+    found = rows_of(write(tmp_path, "a.jsonl", content), slices=("lang", "year"))
+    assert [row.slices for row in found] == [("de", "2020"), ("", ""), ("?", "true")]
+    with pytest.raises(BuildError, match="no column 'none'"):
+        rows_of(tmp_path / "a.jsonl", slices=("none",))
+
+
+def test_a_directory_holds_a_text_a_file_under_its_label(tmp_path: Path) -> None:
+    for name in (
+        "pos/2.txt",
+        "pos/1.txt",
+        "v1.2/a.TXT",
+        "v1.2/notes.md",
+        ".git/x.txt",
+        "pos/.hidden.txt",
+        "README.txt",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write(tmp_path, name, f"text of\n{name}")
+    (tmp_path / "pos" / "empty.txt").write_text("")
+    (tmp_path / "pos" / "sub.txt").mkdir()
+    expected = [Row(f"text of\n{name}", name.split("/")[0]) for name in ("pos/1.txt", "pos/2.txt", "v1.2/a.TXT")]
+    assert rows_of(tmp_path) == [*expected[:2], Row("", "pos"), expected[2]]
+
+
+def test_a_directory_holds_a_text_a_line_in_the_file_of_its_label(tmp_path: Path) -> None:
+    write(tmp_path, "pos.txt", "good\r\n\n\u8fd9\u4e2a\n")
+    write(tmp_path, "neg.txt", b"bad\ncaf\xe9")
+    write(tmp_path, "model.marshal", b"\x00")
+    assert rows_of(tmp_path) == [
+        Row("bad\n", "neg"),
+        Row("caf\ufffd", "neg"),
+        Row("good\n", "pos"),
+        Row("\u8fd9\u4e2a\n", "pos"),
+    ]
+
+
+@pytest.mark.parametrize("options", [{"where": {"source": "x"}}, {"slices": ("source",)}])
+def test_a_directory_has_no_other_columns(tmp_path: Path, options: dict[str, Any]) -> None:
+    write(tmp_path, "a.txt", "x")
+    with pytest.raises(BuildError, match="is a directory and has no column 'source'"):
+        rows_of(tmp_path, **options)
+
+
+def texts_of(path: Path, **options: Any) -> list[str]:
+    return list(read_texts(DataConfig(path="none.csv", unlabelled=str(path), **options)))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "text,n\none,1\n,1\ntwo,1\nthree,2\n"),
+        ("a.jsonl", '{"text": "one", "n": 1}\n{\n[]\n{"text": ["x"], "n": 1}\n{"text": "two", "n": 1}\n'),
+        ("a.txt", "one\n \ncaf\ufffd\ntwo\n"),
+        ("a.txt.gz", gzip.compress(b"one\n\ntwo")),
+    ],
+)
+def test_unlabelled_texts_are_read_from_every_format(tmp_path: Path, name: str, content: str | bytes) -> None:
+    where = {} if ".txt" in name else {"n": "1"}
+    assert texts_of(write(tmp_path, name, content), unlabelled_where=where) == ["one", "two"]
+
+
+def test_unlabelled_texts_are_mended_as_labelled_ones_are(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.txt", "sch\u00c3\u00b6n <b>da</b>\n<br>\n")
+    assert texts_of(path, strip_html=True) == ["sch\u00f6n da"]
+    assert texts_of(path) == ["sch\u00f6n <b>da</b>", "<br>"]
+
+
+def test_unlabelled_texts_of_a_directory_are_all_it_holds_and_of_nothing_none(tmp_path: Path) -> None:
+    write(tmp_path, "b.txt", "two\n")
+    write(tmp_path, "a.txt", "one\n")
+    assert texts_of(tmp_path) == ["one", "two"]
+    assert list(read_texts(DataConfig(path="none.csv"))) == []
+    with pytest.raises(BuildError, match=r"none\.txt.*data\.unlabelled"):
+        texts_of(tmp_path / "none.txt")

@@ -8,7 +8,7 @@ import onnxruntime as ort
 import pytest
 
 from model_build.export import save, to_onnx
-from model_build.networks import PretrainedClassifier
+from model_build.networks import EncoderClassifier
 from slipway.predictor import Network
 from tests.model_build.conftest import PAD, initializers, make_network, random_rows, torch_answers
 
@@ -16,7 +16,7 @@ LENGTHS = [2, 3, 9, 9, 31, 60]
 
 
 def test_an_exported_encoder_computes_what_torch_computes(
-    distilbert: PretrainedClassifier, distilbert_graphs: dict[str, Path]
+    distilbert: EncoderClassifier, distilbert_graphs: dict[str, Path]
 ) -> None:
     rows = random_rows(2, LENGTHS)
     expected = torch_answers(distilbert, rows)
@@ -65,7 +65,7 @@ def test_roberta_whose_positions_depend_on_padding_agrees_with_torch(tmp_path: P
 
 
 def test_large_weights_lie_beside_the_graph_and_saving_leaves_the_model_whole(
-    bert: PretrainedClassifier, tmp_path: Path
+    bert: EncoderClassifier, tmp_path: Path
 ) -> None:
     model = to_onnx(bert)
     before = model.SerializeToString()
@@ -77,7 +77,7 @@ def test_large_weights_lie_beside_the_graph_and_saving_leaves_the_model_whole(
     assert (tmp_path / "model.onnx.data").stat().st_size > 0.9 * weights
 
 
-def test_saving_twice_gives_the_same_bytes(bert: PretrainedClassifier, tmp_path: Path) -> None:
+def test_saving_twice_gives_the_same_bytes(bert: EncoderClassifier, tmp_path: Path) -> None:
     written = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

@@ -91,3 +91,15 @@ def test_one_that_lacks_a_file_is_passed_over(built: Path, tiny_config: Path) ->
 def test_a_build_under_way_is_no_artifact(tiny_config: Path, tmp_path: Path) -> None:
     (tmp_path / ".work-0123456789ab" / "artifact").mkdir(parents=True)
     assert find_built(read_config(tiny_config), tmp_path) is None
+
+
+def test_another_name_of_a_label_s_folder_is_another_build(tiny_config: Path, tmp_path: Path) -> None:
+    """The files are the same; what they are labelled with is not."""
+    for label in ("bad", "good"):
+        (tmp_path / "texts" / label).mkdir(parents=True)
+        (tmp_path / "texts" / label / "1.txt").write_text(f"a {label} film")
+    config = read_config(tiny_config, [f"data.path={tmp_path / 'texts'}"])
+    before = build_fingerprint(config)
+    assert build_fingerprint(config) == before
+    (tmp_path / "texts" / "good").rename(tmp_path / "texts" / "fine")
+    assert build_fingerprint(config) != before

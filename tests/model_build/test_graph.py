@@ -11,7 +11,7 @@ from transformers import AutoConfig
 
 from model_build.export import save, to_onnx
 from model_build.graph import supports
-from model_build.networks import PretrainedClassifier
+from model_build.networks import EncoderClassifier
 from slipway.predictor import Network, pad
 from tests.model_build.conftest import PAD, make_network, random_rows, torch_answers
 
@@ -67,7 +67,7 @@ def test_the_signature_is_int32_ids_to_float_logits(bert_graphs: dict[str, Path]
         assert logits.shape[1] == 3
 
 
-def test_the_graph_is_valid_onnx_and_has_no_fused_skip_norm(bert: PretrainedClassifier) -> None:
+def test_the_graph_is_valid_onnx_and_has_no_fused_skip_norm(bert: EncoderClassifier) -> None:
     model = to_onnx(bert)
     onnx.checker.check_model(model)
     operators = {node.op_type for node in model.graph.node}

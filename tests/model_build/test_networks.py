@@ -1,7 +1,5 @@
-"""The network that is trained, and bases that cannot be loaded."""
+"""Every network maps token ids to logits, whatever shares the batch, and exports to a graph that says the same."""
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,25 +7,25 @@ import pytest
 import torch
 
 from model_build.config import NetworkConfig
-from model_build.networks import PretrainedClassifier, load_pretrained, load_tokenizer, save_tokenizer
-from slipway.encoding import Encoder
+from model_build.export import save, to_onnx
+from model_build.networks import Classifier, EncoderClassifier, build_network
 from slipway.errors import BuildError
-from slipway.predictor import pad
-from tests.model_build.conftest import PAD, random_rows, torch_answers
+from slipway.predictor import Network, pad
+from tests.model_build.conftest import PAD, WORDS, random_rows, torch_answers
 
 
 def config(base: Path | str, max_tokens: int = 32) -> NetworkConfig:
     return NetworkConfig(base=str(base), max_tokens=max_tokens)
 
 
-def test_padding_does_not_change_an_answer(bert: PretrainedClassifier) -> None:
+def test_padding_does_not_change_an_answer(bert: EncoderClassifier) -> None:
     rows = random_rows(0, [3, 9, 20, 40])
     with torch.inference_mode():
         together = bert(torch.from_numpy(pad(rows, PAD)).long()).numpy()
     assert np.abs(together - torch_answers(bert, rows)).max() < 1e-5
 
 
-def test_the_answer_is_the_head_on_the_mean_of_the_last_states(bert: PretrainedClassifier) -> None:
+def test_the_answer_is_the_head_on_the_mean_of_the_last_states(bert: EncoderClassifier) -> None:
     ids = torch.from_numpy(random_rows(5, [11])[0][None]).long()
     with torch.inference_mode():
         states = bert.encoder(input_ids=ids).last_hidden_state
@@ -35,76 +33,57 @@ def test_the_answer_is_the_head_on_the_mean_of_the_last_states(bert: PretrainedC
 
 
 def test_the_head_is_drawn_from_the_seed(tiny_base: Path) -> None:
-    heads = [load_pretrained(config(tiny_base), labels=2, pad_id=0, seed=seed).head.weight for seed in (1, 1, 2)]
+    heads = [build_network(config(tiny_base), labels=2, vocabulary=0, pad_id=0, seed=seed).head.weight for seed in (1, 1, 2)]
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
 
 
 def test_a_limit_beyond_the_base_is_refused_with_both_numbers(tiny_base: Path) -> None:
     with pytest.raises(BuildError, match=r"max_tokens = 65.*at most 64"):
-        load_pretrained(config(tiny_base, 65), labels=2, pad_id=0, seed=1)
+        build_network(config(tiny_base, 65), labels=2, vocabulary=0, pad_id=0, seed=1)
 
 
-def test_the_saved_tokenizer_neither_pads_nor_cuts(tiny_base: Path, tmp_path: Path) -> None:
-    tokenizer, pad_id = load_tokenizer(config(tiny_base))
-    tokenizer.enable_padding(length=128)
-    tokenizer.enable_truncation(4)
-    save_tokenizer(tokenizer, tmp_path / "tokenizer.json")
-    encoder = Encoder.load(tmp_path / "tokenizer.json", max_tokens=32)
-    assert encoder.tokenizer.padding is None
-    assert encoder.tokenizer.truncation is None
-    assert pad_id == 0
+SCRATCH = {
+    "pooled": NetworkConfig(kind="pooled", width=16, hidden=24),
+    "pooled with pairs": NetworkConfig(kind="pooled", width=16, hidden=24, bigrams=5_000),
+    "lstm": NetworkConfig(kind="lstm", width=16, hidden=12),
+    "two layers of lstm": NetworkConfig(kind="lstm", width=16, hidden=12, layers=2),
+    "transformer": NetworkConfig(kind="transformer", width=16, hidden=24, heads=2, layers=2, max_tokens=64),
+}
 
 
-def damaged(name: str, content: bytes | None) -> Callable[[Path], None]:
-    def damage(base: Path) -> None:
-        path = base / name
-        if content is None:
-            path.unlink()
-        else:
-            path.write_bytes(content)
-
-    return damage
+def from_scratch(name: str, seed: int = 1) -> Classifier:
+    return build_network(SCRATCH[name], labels=3, vocabulary=WORDS, pad_id=PAD, seed=seed).eval()
 
 
-def load_both(base: Path) -> None:
-    load_tokenizer(config(base))
-    load_pretrained(config(base), labels=2, pad_id=0, seed=1)
+@pytest.mark.parametrize("name", SCRATCH)
+def test_a_network_from_scratch_answers_the_same_alone_and_among_longer_texts(name: str) -> None:
+    network, rows = from_scratch(name), random_rows(0, [2, 3, 9, 20, 40])
+    with torch.inference_mode():
+        together = network(torch.from_numpy(pad(rows, PAD)).long()).numpy()
+    assert together.shape == (5, 3)
+    assert np.abs(together - torch_answers(network, rows)).max() < 1e-5
 
 
-def cut_weights(base: Path) -> None:
-    path = base / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:1_000])
+@pytest.mark.parametrize("name", SCRATCH)
+def test_its_graph_says_what_torch_says(name: str, tmp_path: Path) -> None:
+    network, rows = from_scratch(name), random_rows(1, [*range(2, 30)])
+    save(to_onnx(network), tmp_path / "model.onnx")
+    answers = Network(tmp_path / "model.onnx", pad_id=PAD).logits(rows)
+    assert np.abs(answers - torch_answers(network, rows)).max() < 1e-5
+    assert np.ptp(answers, axis=0).min() > 1e-4  # it does depend on the text
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param(damaged("model.safetensors", None), id="no weights"),
-        pytest.param(damaged("model.safetensors", b""), id="empty weights"),
-        pytest.param(cut_weights, id="half of the weights"),
-        pytest.param(damaged("config.json", None), id="no config"),
-        pytest.param(damaged("config.json", b"{"), id="broken config"),
-        pytest.param(damaged("config.json", b'{"model_type": "nothing"}'), id="unknown architecture"),
-        pytest.param(damaged("tokenizer.json", None), id="no tokenizer"),
-        pytest.param(damaged("tokenizer.json", b"{"), id="broken tokenizer"),
-        pytest.param(damaged("tokenizer.json", b"{}"), id="empty tokenizer"),
-    ],
-)
-def test_a_damaged_base_is_refused_by_name(tiny_base: Path, tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    base = Path(shutil.copytree(tiny_base, tmp_path / "base"))
-    damage(base)
-    with pytest.raises(BuildError, match=str(base)) as error_info:
-        load_both(base)
-    assert "\n" not in str(error_info.value)
+@pytest.mark.parametrize("name", SCRATCH)
+def test_it_is_drawn_from_the_seed(name: str) -> None:
+    first, again, other = (from_scratch(name, seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first)
 
 
-@pytest.mark.parametrize("base", ["/no/such/base", "./none", "package:rich/none"])
-def test_a_directory_that_is_not_there_is_named_without_asking_the_hub(base: str) -> None:
-    with pytest.raises(BuildError, match=r"no directory.*network\.base"):
-        load_tokenizer(config(base))
-
-
-def test_a_name_that_no_hub_could_know_is_refused() -> None:
-    with pytest.raises(BuildError, match="'not a name'"):
-        load_tokenizer(config("not a name"))
+def test_pairs_of_tokens_tell_apart_what_single_tokens_cannot() -> None:
+    ids = torch.tensor([[5, 6, 7], [7, 6, 5]])
+    with torch.inference_mode():
+        plain, paired = (from_scratch(name)(ids) for name in ("pooled", "pooled with pairs"))
+    assert torch.allclose(plain[0], plain[1], atol=1e-6)
+    assert not torch.allclose(paired[0], paired[1], atol=1e-6)

@@ -44,6 +44,81 @@ def test_a_rebuild_is_another_version_and_prints_one_document(
     first, second = read_manifest(tiny_artifact), read_manifest(Path(outcome.document["artifact"]))
     assert first.build_fingerprint == second.build_fingerprint
     assert first.metrics == second.metrics  # seeded throughout
+    assert first.content_digest() == second.content_digest() == outcome.document["digest"]
+    assert first.digest() != second.digest()  # another time, and other milliseconds
+
+
+def test_a_build_holds_the_evidence(tiny_artifact: Path) -> None:
+    found = {path.relative_to(tiny_artifact).as_posix() for path in tiny_artifact.rglob("report/*")}
+    assert "report/report.html" in found
+    assert len([name for name in found if name.endswith(".png")]) >= 5
+    assert found <= set(read_manifest(tiny_artifact).files)
+
+
+GRID = [
+    "--set=compress.recipes=['full', 'cut:1+tune', 'prune:heads=0.5,ffn=0.5+distil']",
+    "--set=compress.precisions=['fp32', 'rows', 'dynamic', 'static', 'weights']",
+    "--set=compress.constraint='accuracy_drop <= 10'",
+    "--set=distil.teachers=1",
+    "--set=distil.learning_rate=3e-3",
+]
+
+
+def test_a_grid_is_shown_and_the_build_goes_on_from_it(tiny_config: Path, tmp_path: Path, slipway: Run) -> None:
+    shown = slipway("compress", "--config", tiny_config, "--out", tmp_path, "--json", *GRID)
+    assert shown.code == 0, shown.err
+    points = shown.document["points"]
+    assert len(points) == 15
+    assert [point["chosen"] for point in points].count(True) == 1
+    assert Path(shown.document["plot"]).read_bytes().startswith(b"\x89PNG")
+    trained = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("trained.pt")}
+    assert len(trained) == 3
+    built = slipway("build", "--config", tiny_config, "--out", tmp_path, "--json", *GRID)
+    assert built.code == 0, built.err
+    manifest = read_manifest(Path(built.document["artifact"]))
+    recipes = {point["recipe"] for point in points if point["allowed"]}
+    assert manifest.training["recipe"] in recipes
+    card = (Path(built.document["artifact"]) / "card.md").read_text("utf-8")
+    assert all(recipe in card for recipe in ("cut:1+tune", "prune:heads=0.5,ffn=0.5+distil"))
+
+
+def test_a_grid_without_its_section_is_refused(tiny_config: Path, tmp_path: Path, slipway: Run) -> None:
+    assert_refused(slipway("compress", "--config", tiny_config, "--out", tmp_path), "[compress]", "docs/building.md")
+
+
+@pytest.mark.parametrize("kind", ["pooled", "lstm", "transformer"])
+def test_every_network_from_scratch_becomes_an_artifact(
+    tiny_config: Path, tmp_path: Path, slipway: Run, kind: str
+) -> None:
+    network = "{kind = '%s', width = 32, hidden = 32, vocabulary = 400, max_tokens = 32}" % kind  # noqa: UP031
+    overrides = [f"--set=network={network}", "--set=train.epochs=6", "--set=train.learning_rate=1e-2"]
+    outcome = slipway("build", "--config", tiny_config, "--out", tmp_path, "--json", *overrides)
+    assert outcome.code == 0, outcome.err
+    predictor = load_predictor(Path(outcome.document["artifact"]))
+    assert predictor.manifest.training["kind"] == kind
+    assert predictor.manifest.metrics["test"]["fp32"]["accuracy"] > 0.8
+    assert predictor.predict(["a superb lovely great film"])[0].probabilities.argmax() == 1
+
+
+def test_a_multi_label_task_is_built_and_answers_each_label(
+    tiny_config: Path, tmp_path: Path, slipway: Run
+) -> None:
+    words = {"good": "praise", "dull": "boredom", "music": "sound", "plot": "story"}
+    rows = []
+    for number in range(400):
+        chosen = [word for place, word in enumerate(words) if number >> place & 1]
+        rows.append({"text": f"a film {number} with {' and '.join(chosen)}", "label": [words[w] for w in chosen]})
+    (tmp_path / "rows.jsonl").write_bytes(lines(rows))
+    overrides = [f"--set=data.path={tmp_path / 'rows.jsonl'}", "--set=data.task='multi-label'", "--set=train.epochs=10"]
+    network = "--set=network={kind = 'pooled', width = 32, hidden = 32, vocabulary = 400}"
+    command = ["build", "--config", tiny_config, "--out", tmp_path, "--json", *overrides, network]
+    outcome = slipway(*command, "--set=train.learning_rate=2e-2")
+    assert outcome.code == 0, outcome.err
+    artifact = Path(outcome.document["artifact"])
+    assert read_manifest(artifact).task == "multi-label"
+    texts = ["a film with good music", "a film with dull plot", "a film"]
+    answered = slipway("predict", *texts, "--artifact", artifact, "--json").document["predictions"]
+    assert [sorted(answer["labels"]) for answer in answered] == [["praise", "sound"], ["boredom", "story"], []]
 
 
 def test_another_setting_does_not_reuse(built: Path, tiny_config: Path, slipway: Run) -> None:
@@ -67,7 +142,7 @@ def test_a_failed_gate_exits_with_3_names_it_and_leaves_no_artifact(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("trained a second time")
 
-    monkeypatch.setattr("model_build.train.train", never)
+    monkeypatch.setattr("model_build.train.fit", never)
     assert slipway(*command).code == 3
 
 
@@ -132,7 +207,7 @@ DOUBLES = lines([{"text": "same", "label": "a"}, {"text": "Same!", "label": "a"}
         ("a.csv", b"text,label\n,a\n ,b\n", ["2 missing or empty text"]),
         ("a.tsv", b"text,label\nx,y\n", ["no column 'label'"]),
         ("a.txt", b"text\n", ["'.txt'", ".jsonl"]),
-        ("a.csv.gz", b"\x1f\x8b", ["'.gz'"]),
+        ("a.csv.gz", b"\x1f\x8b", ["a.csv.gz"]),
         ("a.jsonl", b"{\n{\n", ["no column"]),
         ("a.jsonl", b"[" * 100_000, ["no column"]),
         ("a.jsonl", b'{"text": "x"}\n', ["no column 'label'"]),
@@ -157,7 +232,7 @@ def test_hostile_data_is_refused_in_one_line(
     ("override", "words"),
     [
         ("data.path=none.csv", ["none.csv", "data.path"]),
-        ("data.path=.", ["no file"]),
+        ("data.path=tests", ["tests", ".txt"]),
         ("data.path=package:no_such_package/x.csv", ["no_such_package"]),
         ("data.text=body", ["no column 'body'", "label, text"]),
         ("data.where.lang=en", ["no column 'lang'"]),

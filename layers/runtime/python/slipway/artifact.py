@@ -17,13 +17,16 @@ from typing import Any, Literal, get_args
 
 from slipway.errors import ArtifactError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
 CARD = "card.md"
+REPORT = "report/"
+_NOT_REPRODUCED = {"version", "created", "speed", "gates"}
 
 Variant = Literal["int8", "fp16", "fp32"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
+Task = Literal["single-label", "multi-label"]
 
 MODEL_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
@@ -64,11 +67,12 @@ class Manifest:
     ``tolerances`` bounds, by variant, the difference between a golden probability and its replay on another class of
     CPU. ``temperature`` divides the logits before softmax. ``metrics`` is split → variant → name → value; ``speed`` is
     variant → milliseconds and megabytes, on the machine that built it.
+    ``serve`` is the variant that functions on CPUs open: int8, or fp32 where int8 was not fast enough to be worth it.
     ``baseline`` holds the statistics that drift is measured against.
     """
 
     model: str
-    task: str
+    task: Task
     labels: list[str]
     max_tokens: int
     pad_id: int
@@ -85,6 +89,7 @@ class Manifest:
     files: dict[str, FileEntry]
     golden: list[Golden]
     tolerances: dict[str, float]
+    serve: Variant
     schema_version: int = SCHEMA_VERSION
     version: str = field(default="")
 
@@ -95,6 +100,12 @@ class Manifest:
     def digest(self) -> str:
         """SHA-256 (hex) of the canonical JSON of every field but ``version``."""
         content = {k: v for k, v in asdict(self).items() if k != "version"}
+        return hashlib.sha256(canonical_json(content)).hexdigest()
+
+    def content_digest(self) -> str:
+        """SHA-256 (hex) of what the same configuration, data and machine make again: no dates, times or pictures."""
+        content = {k: v for k, v in asdict(self).items() if k not in _NOT_REPRODUCED}
+        content["files"] = {k: v for k, v in content["files"].items() if k != CARD and not k.startswith(REPORT)}
         return hashlib.sha256(canonical_json(content)).hexdigest()
 
     def to_json(self) -> bytes:
@@ -127,6 +138,8 @@ class Manifest:
         return f"{time}-{self.digest()[:12]}"
 
     def _validate(self) -> None:
+        if self.task not in get_args(Task) or self.serve not in VARIANTS:
+            raise ValueError(f"task {self.task!r}, served as {self.serve!r}")
         if not MODEL_NAME.fullmatch(self.model):
             raise ValueError(f"model name {self.model!r}")
         if len(self.labels) < 2 or not self.golden or self.max_tokens < 3 or not self.temperature > 0:

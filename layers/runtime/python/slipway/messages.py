@@ -98,7 +98,7 @@ def render_predictions(
     predictions: Sequence[Prediction], manifest: Manifest, top_k: int | None = None
 ) -> list[dict[str, Any]]:
     """Each prediction as V1 answers it, its scores from the highest down."""
-    return [_render(prediction, manifest.labels, top_k) for prediction in predictions]
+    return [_render(prediction, manifest, top_k) for prediction in predictions]
 
 
 def to_problem(error: SlipwayError, instance: str) -> tuple[int, dict[str, str], dict[str, Any]]:
@@ -203,10 +203,12 @@ def _named(value: Any) -> str:
     return kinds.get(type(value), "null")
 
 
-def _render(prediction: Prediction, labels: list[str], top_k: int | None) -> dict[str, Any]:
-    scores = prediction.probabilities.tolist()
+def _render(prediction: Prediction, manifest: Manifest, top_k: int | None) -> dict[str, Any]:
+    """In a multi-label task ``labels`` are those that apply, possibly none; ``label`` is the likeliest all the same."""
+    labels, scores = manifest.labels, prediction.probabilities.tolist()
     order = sorted(range(len(labels)), key=scores.__getitem__, reverse=True)
-    return {
+    applying = {"labels": [labels[i] for i in order if scores[i] >= 0.5]} if manifest.task == "multi-label" else {}
+    return applying | {
         "label": labels[order[0]],
         "score": scores[order[0]],
         "scores": {labels[i]: scores[i] for i in order[:top_k]},

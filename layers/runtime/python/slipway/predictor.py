@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from slipway.artifact import TOKENIZER, Manifest, Variant, model_file, read_manifest, serving_files, verify_files
+from slipway.artifact import TOKENIZER, Manifest, Task, Variant, model_file, read_manifest, serving_files, verify_files
 from slipway.encoding import Encoded, Encoder, TokenIds, Truncation
 from slipway.errors import ArtifactError
 
@@ -26,7 +26,7 @@ PACK_TOKENS = 512  # 256 to 512 measured fastest (docs/model-log.md): larger pac
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """``probabilities`` has shape (labels,) and sums to 1. ``tokens`` counts the whole text, before truncation."""
+    """``probabilities`` has shape (labels,); in a single-label task they sum to 1. ``tokens`` counts the whole text, before truncation."""
 
     probabilities: Probabilities
     tokens: int
@@ -78,7 +78,7 @@ class Predictor:
         if not encoded:
             return []
         logits = self._network.logits([e.ids for e in encoded])
-        probabilities = softmax(logits / np.float32(self.manifest.temperature))
+        probabilities = calibrate(logits, self.manifest.temperature, self.manifest.task)
         return [Prediction(row, e.tokens, e.truncated) for row, e in zip(probabilities, encoded, strict=True)]
 
     def replay_golden(self, variant: Variant) -> None:
@@ -106,12 +106,15 @@ class Predictor:
         )
 
 
-def load_predictor(directory: Path, variant: Variant = "int8", *, threads: int = 1) -> Predictor:
+def load_predictor(directory: Path, variant: Variant | None = None, *, threads: int = 1) -> Predictor:
     """Open an artifact directory: verify every file it reads, open the session, replay the golden examples.
+
+    ``variant`` is by default the one that the manifest chose for CPUs.
 
     Raises ArtifactError naming the file that is missing, damaged, or answers differently from its manifest.
     """
     manifest = read_manifest(directory)
+    variant = variant or manifest.serve
     verify_files(directory, manifest, serving_files(variant))
     encoder = Encoder.load(directory / TOKENIZER, max_tokens=manifest.max_tokens)
     network = Network(directory / model_file(variant), pad_id=manifest.pad_id, threads=threads)
@@ -158,6 +161,22 @@ def pad(rows: Sequence[TokenIds], pad_id: int) -> TokenIds:
     for target, row in zip(batch, rows, strict=True):
         target[: len(row)] = row
     return batch
+
+
+def calibrate(logits: Logits, temperature: float, task: Task) -> Probabilities:
+    """Probabilities (texts, labels): softmax over the labels, or in a multi-label task a sigmoid of each.
+
+    >>> calibrate(np.array([[0.0, 0.0]], np.float32), 1.0, "multi-label").tolist()
+    [[0.5, 0.5]]
+    """
+    scaled = logits / np.float32(temperature)
+    return softmax(scaled) if task == "single-label" else sigmoid(scaled)
+
+
+def sigmoid(logits: npt.NDArray[np.floating]) -> Probabilities:
+    """1 / (1 + exp(-x)) in float64, returned as float32; far from zero it is 0 or 1 and no overflow."""
+    probabilities: Probabilities = (0.5 + 0.5 * np.tanh(0.5 * logits.astype(np.float64))).astype(np.float32)
+    return probabilities
 
 
 def softmax(logits: npt.NDArray[np.floating]) -> Probabilities:

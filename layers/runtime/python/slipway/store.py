@@ -49,8 +49,10 @@ class Store:
         """The manifest of a published version. Raises StoreError if there is no such version."""
         return Manifest.from_json(self._manifest_bytes(version), source=f"{version}/{MANIFEST}")
 
-    def fetch(self, version: str, variant: Variant, into: Path) -> Path:
-        """Download what serves ``variant`` to ``into/<version>``, which appears complete or not at all.
+    def fetch(self, version: str, variant: Variant | None, into: Path) -> Path:
+        """Download what serves ``variant`` (the manifest's own choice if None) to ``into/<version>``.
+
+        It appears complete or not at all.
 
         The bytes are not checked here: ``load_predictor`` does that, each time it opens them. Raises UnknownVersion if
         there is no such version, ArtifactError if one of its files is missing.
@@ -59,6 +61,7 @@ class Store:
         if (target / MANIFEST).exists():
             return target
         manifest = self._manifest_bytes(version)
+        variant = variant or Manifest.from_json(manifest, source=self._objects.url(f"{version}/{MANIFEST}")).serve
         try:
             into.mkdir(parents=True, exist_ok=True)
             scratch = Path(tempfile.mkdtemp(dir=into))

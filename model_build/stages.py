@@ -1,0 +1,58 @@
+"""What the stages of a build hand to each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from model_build.clean import Dataset
+from model_build.config import BuildConfig
+from model_build.sections import Precision
+from model_build.suspects import Suspect
+
+if TYPE_CHECKING:
+    from model_build.corpora import Corpora
+    from model_build.frontier import Point
+    from model_build.students import Trained, Workshop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """One run: what is asked for, where it happens, and who is told.
+
+    ``directory`` holds the finished versions; ``overrides`` are the ``--set`` arguments, for the card.
+    """
+
+    config: BuildConfig
+    config_path: str
+    overrides: Sequence[str]
+    directory: Path
+    console: Console
+
+    def say(self, stage: str, outcome: str) -> None:
+        """One line a stage, once it is done."""
+        self.console.print(f"  [bold]{stage:<9}[/] {outcome}", highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shipped:
+    """The network that ships, in which precision, and the grid it was chosen from (empty without ``[compress]``)."""
+
+    trained: "Trained"
+    recipe: str
+    precision: Precision
+    points: Sequence["Point"] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What every later stage needs of the earlier ones."""
+
+    dataset: Dataset
+    suspects: Sequence[Suspect]
+    corpora: "Corpora"
+    workshop: "Workshop"
+    fingerprint: str
+    work: Path
