@@ -87,7 +87,9 @@ def _swap(words: list[str], share: float, chooser: random.Random) -> None:
 
 
 def _mistype(characters: list[str], share: float, chooser: random.Random) -> Iterator[str]:
-    """Letters doubled, left out, traded with the next or replaced by a neighbouring key; a word's first is not left out.
+    """Letters doubled, left out, traded with the next or replaced by a neighbouring key.
+
+    A word's first letter is not left out.
     """
     inside = False
     place = 0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from model_build import commands_build, commands_store
+from model_build import commands_build, commands_store, commands_tune
 from slipway.errors import GateFailed, SlipwayError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 commands_build.register(app)
+commands_tune.register(app)
 commands_store.register(app)
 
 

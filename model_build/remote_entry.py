@@ -46,7 +46,8 @@ def build_in(root: Path) -> Path:
     import torch
 
     from model_build.fingerprint import find_built
-    from model_build.pipeline import Build, build
+    from model_build.pipeline import build
+    from model_build.stages import Build
 
     asked = json.loads((root / "input/config/hyperparameters.json").read_text("utf-8"))
     os.chdir(root / "input/data")  # the configuration's paths are relative to it

@@ -26,7 +26,9 @@ def words_encoder(unknown: str) -> Encoder:
 def test_the_baseline_counts_unknown_tokens_however_the_tokenizer_calls_them(unknown: str) -> None:
     encoder = words_encoder(unknown)
     encoded = encoder.encode(["good film", "bad film"])
-    found = baseline(encoder, encoded, np.array([[0.9, 0.1], [0.4, 0.6]], np.float32), labels=["a", "b"], task="single-label")
+    found = baseline(
+        encoder, encoded, np.array([[0.9, 0.1], [0.4, 0.6]], np.float32), labels=["a", "b"], task="single-label"
+    )
     assert found["unknown_token_rate"] == 1 / 8
 
 

@@ -33,7 +33,9 @@ def test_the_answer_is_the_head_on_the_mean_of_the_last_states(bert: EncoderClas
 
 
 def test_the_head_is_drawn_from_the_seed(tiny_base: Path) -> None:
-    heads = [build_network(config(tiny_base), labels=2, vocabulary=0, pad_id=0, seed=seed).head.weight for seed in (1, 1, 2)]
+    heads = [
+        build_network(config(tiny_base), labels=2, vocabulary=0, pad_id=0, seed=seed).head.weight for seed in (1, 1, 2)
+    ]
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
 

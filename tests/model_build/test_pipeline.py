@@ -100,9 +100,7 @@ def test_every_network_from_scratch_becomes_an_artifact(
     assert predictor.predict(["a superb lovely great film"])[0].probabilities.argmax() == 1
 
 
-def test_a_multi_label_task_is_built_and_answers_each_label(
-    tiny_config: Path, tmp_path: Path, slipway: Run
-) -> None:
+def test_a_multi_label_task_is_built_and_answers_each_label(tiny_config: Path, tmp_path: Path, slipway: Run) -> None:
     words = {"good": "praise", "dull": "boredom", "music": "sound", "plot": "story"}
     rows = []
     for number in range(400):

@@ -19,7 +19,15 @@ from model_build.students import Trained, Workshop
 from model_build.train import torch_logits
 from tests.conftest import tiny_rows
 
-NETWORK = {"kind": "transformer", "width": 32, "hidden": 64, "layers": 3, "heads": 4, "vocabulary": 400, "max_tokens": 32}
+NETWORK = {
+    "kind": "transformer",
+    "width": 32,
+    "hidden": 64,
+    "layers": 3,
+    "heads": 4,
+    "vocabulary": 400,
+    "max_tokens": 32,
+}
 STUDENT = {"kind": "pooled", "tokenizer": "unigram", "width": 16, "hidden": 16, "vocabulary": 300, "max_tokens": 32}
 
 

@@ -208,7 +208,9 @@ def test_l1_pulls_weights_towards_zero(tiny_base: Path, tmp_path: Path) -> None:
     for l1 in (0.0, 1e-3):
         training = fresh(tiny_base, tmp_path / str(l1), epochs=8, l1=l1, checks=1)
         fit(training, console())
-        sums.append(sum(float(weight.detach().abs().sum()) for weight in training.network.parameters() if weight.ndim > 1))
+        sums.append(
+            sum(float(weight.detach().abs().sum()) for weight in training.network.parameters() if weight.ndim > 1)
+        )
     assert sums[1] < 0.98 * sums[0]
 
 

@@ -26,7 +26,10 @@ PACK_TOKENS = 512  # 256 to 512 measured fastest (docs/model-log.md): larger pac
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """``probabilities`` has shape (labels,); in a single-label task they sum to 1. ``tokens`` counts the whole text, before truncation."""
+    """``probabilities`` has shape (labels,); in a single-label task they sum to 1.
+
+    ``tokens`` counts the whole text, before truncation.
+    """
 
     probabilities: Probabilities
     tokens: int
