@@ -19,7 +19,8 @@ from model_build.linear import Ngrams, fit_linear
 Targets = npt.NDArray[Any]
 Probabilities = npt.NDArray[np.float64]
 
-EXAMINED = 20_000  # texts at most: more take minutes, and a person reads fifty of them
+EXAMINED = 20_000  # texts at most: more take many minutes, and a person reads fifty of them
+_REGRESSED = 400_000  # texts times labels: of many labels a quarter as many texts is enough
 _FOLDS = 5
 _FEWEST = 20  # texts; a model of fewer knows nothing
 _CHARACTERS = 1_000  # of a text that are read
@@ -66,10 +67,10 @@ class Suspects(Sequence[Suspect]):
 def find_suspects(texts: Iterable[str], targets: Targets, labels: Sequence[str], *, count: int, seed: int) -> Suspects:
     """The ``count`` labels that look most wrong, of at most 20,000 texts drawn with ``seed``.
 
-    ``targets`` are the label of each text, int64 (texts,), or 0 and 1, uint8 (texts, labels). A label that only one of
-    the texts drawn has, or lacks, is not judged.
+    With over 20 labels fewer are drawn, down to 5,000. ``targets`` are the label of each text, int64 (texts,), or 0 and
+    1, uint8 (texts, labels). A label that only one of the texts drawn has, or lacks, is not judged.
     """
-    chosen = _draw(targets, seed)
+    chosen = _draw(targets, len(labels), seed)
     flags = _flags(targets[chosen], len(labels))
     judged = _judged(flags)
     if len(chosen) < _FEWEST or len(judged) < (2 if targets.ndim == 1 else 1):
@@ -83,9 +84,10 @@ def find_suspects(texts: Iterable[str], targets: Targets, labels: Sequence[str],
     return Suspects(tuple(suspects), len(chosen))
 
 
-def _draw(targets: Targets, seed: int) -> npt.NDArray[np.int64]:
+def _draw(targets: Targets, labels: int, seed: int) -> npt.NDArray[np.int64]:
     """Places of the texts that are looked at, ascending; those whose only label cannot be judged are left out."""
-    drawn = np.random.default_rng(seed).permutation(len(targets))[:EXAMINED]
+    most = min(EXAMINED, max(EXAMINED // 4, _REGRESSED // labels))
+    drawn = np.random.default_rng(seed).permutation(len(targets))[:most]
     drawn.sort()
     if targets.ndim == 2:
         return drawn

@@ -17,6 +17,7 @@ PAD_ID, UNKNOWN_ID, _START_ID, _END_ID = range(len(SPECIAL_TOKENS))
 
 _CHARACTERS = 8_000_000  # of texts that are learnt from: Chinese takes 200 bytes of memory for each
 _LONGEST = 16  # characters of a token
+_COUNTED = 2_000_000  # of those, characters that a unigram model is fitted to, nine times over
 _SEEDS = 4  # pieces a unigram model starts from, for each that it keeps
 
 
@@ -34,7 +35,8 @@ def train_tokenizer(texts: Iterable[str], config: NetworkConfig) -> tuple[Tokeni
         _learn_merges(tokenizer, sample, alphabet, config.vocabulary)
     else:
         _learn_merges(tokenizer, sample, alphabet, _SEEDS * config.vocabulary)
-        fit_unigram(tokenizer, sample, vocabulary=config.vocabulary, special=SPECIAL_TOKENS, unknown=UNKNOWN_ID)
+        counted = list(_first(sample, _COUNTED))
+        fit_unigram(tokenizer, counted, vocabulary=config.vocabulary, special=SPECIAL_TOKENS, unknown=UNKNOWN_ID)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", _START_ID), ("[SEP]", _END_ID)]
     )
