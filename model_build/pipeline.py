@@ -208,7 +208,7 @@ def _suspects(run: Build, dataset: Dataset) -> Sequence[Suspect]:
     split = dataset.splits["train"]
     with run.console.status("  looking for labels that may be wrong"):
         found = find_suspects(
-            list(split.texts()),
+            split.texts(),
             split.targets(),
             dataset.labels,
             count=run.config.data.suspects,

@@ -5,6 +5,7 @@ are counted on the dev split, and expected from the noise: a label flips if its 
 moved it by, which on a few hundred texts is steadier than the count.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,4 +96,4 @@ def _run(model: onnx.ModelProto, rows: Sequence[TokenIds], promise: Promise) -> 
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "model.onnx"
         save(model, path)
-        return Network(path, pad_id=promise.pad_id).logits(rows)
+        return Network(path, pad_id=promise.pad_id, threads=os.cpu_count() or 1).logits(rows)

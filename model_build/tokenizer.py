@@ -17,7 +17,7 @@ PAD_ID, UNKNOWN_ID, _START_ID, _END_ID = range(len(SPECIAL_TOKENS))
 
 _CHARACTERS = 8_000_000  # of texts that are learnt from: Chinese takes 200 bytes of memory for each
 _LONGEST = 16  # characters of a token
-_COUNTED = 2_000_000  # of those, characters that a unigram model is fitted to, nine times over
+_COUNTED = 2_000_000  # of those, characters that a unigram model is fitted to, several times over
 _SEEDS = 4  # pieces a unigram model starts from, for each that it keeps
 
 

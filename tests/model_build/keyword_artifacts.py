@@ -39,6 +39,7 @@ def write_artifact(
     about: dict[str, Any] = {"training": {}, "metrics": {}, "gates": [], "baseline": {}, "code_revision": "0"}
     about |= {"data_fingerprint": fingerprint, "build_fingerprint": "0", "tolerances": dict.fromkeys(VARIANTS, 1e-3)}
     about |= {"max_tokens": MAX_TOKENS, "pad_id": 0, "temperature": 1.0, "speed": {"int8": {"ms_alone": 0.5}}}
+    about |= {"serve": "int8"}
     return seal(draft, directory, model="keywords", task=task, labels=list(labels), golden=golden, **about | fields)
 
 

@@ -19,7 +19,7 @@ from slipway.errors import GateFailed
 from slipway.predictor import Logits
 
 TEXTS = 200
-CONFIG = GateConfig()
+CONFIG = GateConfig(cpu_flips=0.005)
 
 
 def ladder(texts: int = TEXTS) -> Logits:

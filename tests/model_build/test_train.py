@@ -26,7 +26,6 @@ from model_build.sections import NetworkConfig, TrainConfig
 from model_build.train import Training, fit, last_complete_checkpoint, torch_logits, train_once
 from slipway.artifact import Task, read_manifest
 from slipway.encoding import Encoder
-from slipway.errors import BuildError
 from tests.model_build.conftest import Run
 
 ROOT = Path(__file__).parents[2]
@@ -215,7 +214,7 @@ def test_l1_pulls_weights_towards_zero(tiny_base: Path, tmp_path: Path) -> None:
 
 
 def test_patience_ends_a_training_that_gets_no_better(tiny_base: Path, tmp_path: Path) -> None:
-    report = fit(fresh(tiny_base, tmp_path, epochs=200, patience=3), console())
+    report = fit(fresh(tiny_base, tmp_path, epochs=200, patience=8, warmup=0), console())
     assert report["best_dev_score"] == 1
     assert report["steps"] < 200
 
@@ -226,11 +225,6 @@ def test_scalars_are_there_for_tensorboard(tiny_base: Path, tmp_path: Path) -> N
     events = EventAccumulator(str(tmp_path / "scalars")).Reload()
     assert {"train/loss", "train/learning_rate", "eval/score"} <= set(events.Tags()["scalars"])
     assert len(events.Scalars("eval/score")) == 6  # two checks an epoch
-
-
-def test_a_diverged_training_names_the_learning_rate(tiny_base: Path, tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match="diverged"), np.errstate(all="ignore"):
-        fit(fresh(tiny_base, tmp_path, learning_rate=1e30, epochs=2), console())
 
 
 def test_a_check_can_end_the_training(tiny_base: Path, tmp_path: Path) -> None:
