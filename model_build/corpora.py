@@ -53,10 +53,14 @@ class Corpora:
     def tokens(self, name: str, encoder: Encoder) -> TokenizedTexts:
         """Token ids of a split, or of the ``unlabelled`` texts, tokenized once for each tokenizer."""
         texts: Iterable[str] = self.unlabelled if name == "unlabelled" else self.dataset.splits[name].texts()
-        key = f"{name}-{self.dataset.fingerprint()}-{self.config.data.unlabelled}-{self.config.data.unlabelled_texts}"
+        key = f"{name}-{self._fingerprint}-{self.config.data.unlabelled}-{self.config.data.unlabelled_texts}"
         size = len(self.unlabelled) if name == "unlabelled" else len(self.dataset.splits[name])
         processes = min(os.cpu_count() or 1, 1 + size // _TEXTS_A_PROCESS)
         return tokenize(texts, encoder, self.work / "tokens" / name, key=key, processes=processes)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self.dataset.fingerprint()  # reads every text
 
     @cached_property
     def unlabelled(self) -> list[str]:

@@ -9,7 +9,12 @@ from slipway import artifact, encoding, predictor
 from slipway.artifact import canonical_json, read_manifest, verify_files
 from slipway.errors import ArtifactError
 
-_WITHOUT_EFFECT = {"cli.py", "locations.py", "options.py", "compare.py"}  # how a build is started and looked at
+# How a build is started, searched for, sent away and looked at changes nothing in it.
+_WITHOUT_EFFECT = {
+    *("cli.py", "locations.py", "options.py", "options_remote.py", "compare.py", "comparison.py", "score.py"),
+    *("tune.py", "study.py", "search_space.py", "trials_plot.py", "toml_writer.py"),
+    *("remote.py", "remote_entry.py", "remote_inputs.py", "training_job.py", "checkpoint_files.py"),
+}
 _WITHOUT_EFFECT_PREFIX = "commands_"
 
 

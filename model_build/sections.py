@@ -194,7 +194,7 @@ class GateConfig(Section):
 
 
 class TuneConfig(Section):
-    """What ``slipway tune`` searches: each key of ``space`` is a key of the configuration, such as ``train.epochs``.
+    """What ``slipway tune`` searches: each key of ``space`` is a key of network, augment or train: ``train.epochs``.
 
     A value is a list of choices, or ``{low, high}`` with ``log = true`` where magnitudes matter and ``step`` for whole
     numbers. ``trials`` counts all of the study's, those of earlier calls too.

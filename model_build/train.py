@@ -20,7 +20,15 @@ from transformers.trainer_callback import PrinterCallback
 from model_build.networks import Classifier, cpu_has_bfloat16
 from model_build.rows import Rows, balanced_weights
 from model_build.sections import TrainConfig
-from model_build.trainer import CheckReports, ClassifierTrainer, OnCheck, ProgressBar, build_optimizer, dev_score
+from model_build.trainer import (
+    CheckReports,
+    ClassifierTrainer,
+    OnCheck,
+    ProgressBar,
+    build_optimizer,
+    dev_score,
+    stop_progress,
+)
 from slipway.encoding import Encoder
 from slipway.errors import BuildError
 
@@ -81,7 +89,10 @@ def fit(training: Training, console: Console, on_check: OnCheck | None = None) -
     resumed = last_complete_checkpoint(checkpoints)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning)  # torch and accelerate on pinning memory without a GPU
-        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        try:
+            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        finally:
+            stop_progress(trainer)
     network = training.network
     trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)  # or forward would stay under autocast
     network.to("cpu").eval()

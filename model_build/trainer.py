@@ -112,7 +112,18 @@ class ProgressBar(TrainerCallback):
         self._bar.update(self._task, dev=f"dev {metrics['eval_score']:.4f}")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Leave the line as it is."""
         self._bar.stop()
+
+
+def stop_progress(trainer: Trainer) -> None:
+    """End the line of progress of a training that was interrupted; one that ended has ended it."""
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, ProgressBar):
+            callback.stop()
 
 
 class CheckReports(TrainerCallback):
