@@ -30,7 +30,7 @@ def choose_from_grid(run: Build, prepared: Prepared, full: Trained, grid: Compre
     with run.console.status(f"  measuring {len(candidates)} candidates side by side"):
         points = frontier.measure(candidates, prepared.dataset.task)
     reference = next(p.dev_accuracy for p in points if (p.recipe, p.precision) == ("full", "fp32"))
-    points = frontier.choose(points, grid, reference)
+    points = frontier.choose(points, grid, full=reference, flips=run.config.gates.cpu_flips)
     chosen = next(point for point in points if point.chosen)
     run.say("compress", f"{chosen.recipe} in {chosen.precision}: {chosen.ms} ms a text, {chosen.megabytes} MB")
     return Shipped(trained=made[chosen.recipe], recipe=chosen.recipe, precision=chosen.precision, points=points)

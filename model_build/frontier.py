@@ -3,6 +3,7 @@
 Everything is chosen on the dev split; the test accuracy stands beside it for the reader and decides nothing.
 """
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -104,9 +105,11 @@ def measure(candidates: Sequence[Candidate], task: Task) -> list[Point]:
         dict(zip(names, networks, strict=True)),
         {name: timed[c.recipe] for name, c in zip(names, candidates, strict=True)},
     )
+    del networks
     references: dict[str, Any] = {}
     points = []
-    for candidate, network, name in zip(candidates, networks, names, strict=True):
+    for candidate, name in zip(candidates, names, strict=True):
+        network = Network(candidate.graph, pad_id=candidate.trained.pad_id, threads=os.cpu_count() or 1)
         answers = _answers(network, candidate.dev, task)
         reference = references.setdefault(candidate.recipe, answers)  # each recipe's fp32 comes first
         points.append(
@@ -124,14 +127,19 @@ def measure(candidates: Sequence[Candidate], task: Task) -> list[Point]:
     return points
 
 
-def choose(points: Sequence[Point], config: CompressConfig, full: float) -> list[Point]:
+def choose(points: Sequence[Point], config: CompressConfig, *, full: float, flips: float) -> list[Point]:
     """Mark what ``config.constraint`` allows, and the one point that ships.
 
-    ``full`` is the dev accuracy of the full network in fp32. An answer must not depend on the batch either. Raises
-    GateFailed if no point is allowed.
+    ``full`` is the dev accuracy of the full network in fp32. An answer must not depend on the batch either, and at most
+    the share ``flips`` may be another than in fp32: a gate would refuse what the grid had chosen. Raises GateFailed if
+    no point is allowed.
     """
     least = full - config.accuracy_drop / 100 - 1e-9
-    marked = [_mark(point, allowed=point.dev_accuracy >= least and point.batch_flips == 0) for point in points]
+
+    def allows(point: Point) -> bool:
+        return point.dev_accuracy >= least and point.batch_flips == 0 and point.flips <= flips
+
+    marked = [_mark(point, allowed=allows(point)) for point in points]
     allowed = [point for point in marked if point.allowed]
     if not allowed:
         best = max(points, key=lambda point: point.dev_accuracy)
