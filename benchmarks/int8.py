@@ -14,14 +14,14 @@ import onnx
 from onnx import TensorProto, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from model_build.calibrate import Inputs
-from model_build.card import table
-from model_build.clean import clean
 from model_build.config import read_config
-from model_build.data import read_rows
-from model_build.evaluate import time_networks
-from model_build.export import save
-from model_build.quantize import quantize_rows
+from model_build.data.clean import clean
+from model_build.data.read import read_rows
+from model_build.evaluation.evaluate import time_networks
+from model_build.graphs.calibrate import Inputs
+from model_build.graphs.export import save
+from model_build.graphs.quantize import quantize_rows
+from model_build.reporting.card import table
 from slipway.artifact import TOKENIZER, model_file, read_manifest
 from slipway.encoding import Encoder
 from slipway.predictor import Network

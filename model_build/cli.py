@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 import typer
 
-from model_build import commands_build, commands_store, commands_tune
+from model_build.commands import build as commands_build
+from model_build.commands import store as commands_store
+from model_build.commands import tune as commands_tune
 from slipway.errors import GateFailed, SlipwayError
 
 app = typer.Typer(

@@ -9,13 +9,11 @@ from slipway import artifact, encoding, predictor
 from slipway.artifact import canonical_json, read_manifest, verify_files
 from slipway.errors import ArtifactError
 
-# How a build is started, searched for, sent away and looked at changes nothing in it.
-_WITHOUT_EFFECT = {
-    *("cli.py", "locations.py", "options.py", "options_remote.py", "compare.py", "comparison.py", "score.py"),
-    *("tune.py", "study.py", "search_space.py", "trials_plot.py", "toml_writer.py"),
-    *("remote.py", "remote_entry.py", "remote_inputs.py", "training_job.py", "checkpoint_files.py"),
-}
-_WITHOUT_EFFECT_PREFIX = "commands_"
+# How a build is started, searched for, sent away and compared changes nothing in it.
+_WITHOUT_EFFECT = (
+    *("cli.py", "locations.py", "commands/*", "tuning/*", "remote/*", "reporting/trials_plot.py"),
+    *("evaluation/compare.py", "evaluation/comparison.py", "evaluation/score.py"),
+)
 
 
 def build_fingerprint(config: BuildConfig) -> str:
@@ -27,8 +25,8 @@ def build_fingerprint(config: BuildConfig) -> str:
     if config.network.base:
         _update_all(digest, local_path(config.network.base))
     package = Path(__file__).parent
-    for path in sorted([*package.rglob("*.py"), *package.glob("templates/*")]):
-        if path.name not in _WITHOUT_EFFECT and not path.name.startswith(_WITHOUT_EFFECT_PREFIX):
+    for path in sorted([*package.rglob("*.py"), *package.rglob("templates/*")]):
+        if not any(path.relative_to(package).match(pattern) for pattern in _WITHOUT_EFFECT):
             _update(digest, path)
     for module in (artifact, encoding, predictor):
         _update(digest, Path(str(module.__file__)))

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from model_build.answers import Answers, answers, equal_answers, margins, movements, same_answers
-from model_build.emulate import texts_to_emulate
-from model_build.processor import native_instruction_sets
+from model_build.cpu_classes.emulate import texts_to_emulate
+from model_build.cpu_classes.processor import native_instruction_sets
+from model_build.evaluation.answers import Answers, answers, equal_answers, margins, movements, same_answers
 from model_build.sections import CpuClass, GateConfig
 from slipway.artifact import Task, Variant
 from slipway.encoding import TokenIds

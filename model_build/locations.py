@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from model_build.texts import shown
+from model_build.data.texts import shown
 from slipway.errors import BuildError
 from slipway.objects import Objects
 

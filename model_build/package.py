@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from model_build import card
-from model_build.report import ReportData, write_report
+from model_build.reporting import card
+from model_build.reporting.report import ReportData, write_report
 from slipway.artifact import (
     CARD,
     MANIFEST,

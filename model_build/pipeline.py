@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_build import gates, package
-from model_build.clean import Dataset, clean
-from model_build.data import read_rows
-from model_build.emulate import emulated_logits, require_emulators
-from model_build.evaluate import Evaluation, baseline, evaluate, measure_speed
+from model_build.cpu_classes.emulate import emulated_logits, require_emulators
+from model_build.data.clean import Dataset, clean
+from model_build.data.read import read_rows
+from model_build.data.suspects import Suspect, find_suspects
+from model_build.evaluation.evaluate import Evaluation, baseline, evaluate, measure_speed
 from model_build.fingerprint import build_fingerprint
 from model_build.stages import Build, Prepared, Shipped
-from model_build.suspects import Suspect, find_suspects
 from slipway.artifact import TOKENIZER, Variant, model_file
 from slipway.errors import BuildError
 
 if TYPE_CHECKING:
-    from model_build.frontier import Point
-    from model_build.students import Trained
+    from model_build.compression.frontier import Point
+    from model_build.compression.students import Trained
 
 _PARITY_TEXTS = 256
 _TIMED_TEXTS = 64
@@ -31,7 +31,7 @@ def build(run: Build) -> Path:
     Raises BuildError for data and settings that cannot work, GateFailed for a model that must not serve.
     """
     prepared = prepare(run)
-    from model_build.choice import choose  # torch takes seconds: the data are looked at first
+    from model_build.compression.choice import choose  # torch takes seconds: the data are looked at first
 
     shipped = choose(run, prepared, train(run, prepared))
     draft = export(run, shipped, prepared)
@@ -54,8 +54,8 @@ def prepare(run: Build) -> Prepared:
     dataset = clean(read_rows(run.config.data), run.config.data, work / "data")
     run.say("data", _data_line(dataset))
     suspects = _suspects(run, dataset)
-    from model_build.corpora import Corpora
-    from model_build.students import Workshop
+    from model_build.compression.students import Workshop
+    from model_build.data.corpora import Corpora
 
     corpora = Corpora(run.config, dataset, work)
     workshop = Workshop(
@@ -86,8 +86,8 @@ def try_grid(run: Build) -> tuple[Sequence["Point"], Path]:
             f"{run.config_path} has no section [compress].", remedy="See docs/building.md for recipes to try."
         )
     prepared = prepare(run)
-    from model_build.choice import choose_from_grid
-    from model_build.frontier_report import save_frontier
+    from model_build.compression.choice import choose_from_grid
+    from model_build.reporting.frontier_report import save_frontier
 
     shipped = choose_from_grid(run, prepared, train(run, prepared), run.config.compress)
     return shipped.points, save_frontier(shipped.points, run.config.compress, run.directory)
@@ -95,11 +95,11 @@ def try_grid(run: Build) -> tuple[Sequence["Point"], Path]:
 
 def export(run: Build, shipped: Shipped, prepared: Prepared) -> Path:
     """Write the tokenizer and all three variants to a fresh directory."""
-    from model_build.bases import save_tokenizer
-    from model_build.choice import calibration_tokens, promise
-    from model_build.export import save, to_onnx
-    from model_build.precision import to_precision
-    from model_build.quantize import to_float16
+    from model_build.compression.choice import calibration_tokens, promise
+    from model_build.graphs.export import save, to_onnx
+    from model_build.graphs.precision import to_precision
+    from model_build.graphs.quantize import to_float16
+    from model_build.training.bases import save_tokenizer
 
     draft = prepared.work / "artifact"
     shutil.rmtree(draft, ignore_errors=True)
@@ -118,7 +118,7 @@ def export(run: Build, shipped: Shipped, prepared: Prepared) -> Path:
 
 def check(run: Build, shipped: Shipped, dataset: Dataset, draft: Path, evaluation: Evaluation) -> list[gates.Gate]:
     """Run every gate on the test split. Raises GateFailed."""
-    from model_build.train import torch_logits
+    from model_build.training.train import torch_logits
 
     trained = shipped.trained
     measured = gates.Measured(
@@ -146,7 +146,7 @@ def seal(
     passed: list[gates.Gate],
 ) -> Path:
     """Write the card, the report and the manifest, and move the draft to where finished versions are."""
-    from model_build.documents import describe_build
+    from model_build.reporting.documents import describe_build
 
     dataset, trained, config = prepared.dataset, shipped.trained, run.config
     encoded = evaluation.encoded["test"]

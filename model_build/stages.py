@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from model_build.clean import Dataset
 from model_build.config import BuildConfig
+from model_build.data.clean import Dataset
+from model_build.data.suspects import Suspect
 from model_build.sections import Precision
-from model_build.suspects import Suspect
 
 if TYPE_CHECKING:
-    from model_build.corpora import Corpora
-    from model_build.frontier import Point
-    from model_build.students import Trained, Workshop
+    from model_build.compression.frontier import Point
+    from model_build.compression.students import Trained, Workshop
+    from model_build.data.corpora import Corpora
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,4 +38,4 @@ ENV PYTHONPATH=/opt/slipway \
     HF_HOME=/tmp/huggingface
 
 # SageMaker adds the argument `train`, which says nothing new.
-ENTRYPOINT ["python3", "-m", "model_build.remote_entry"]
+ENTRYPOINT ["python3", "-m", "model_build.remote.entry"]

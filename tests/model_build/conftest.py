@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from model_build import cli
-from model_build.networks import EncoderClassifier
+from model_build.training.networks import EncoderClassifier
 from slipway.encoding import TokenIds
 
 # Before torch is loaded: on cores that others use as well, threads that spin while they wait take ten times as long.
@@ -128,9 +128,9 @@ def distilbert_graphs(distilbert: EncoderClassifier, tmp_path_factory: pytest.Te
 
 def write_variants(network: EncoderClassifier, directory: Path) -> dict[str, Path]:
     """All three variants of a network, calibrated on random rows."""
-    from model_build.calibrate import observe
-    from model_build.export import save, to_onnx
-    from model_build.quantize import quantize_rows, to_float16
+    from model_build.graphs.calibrate import observe
+    from model_build.graphs.export import save, to_onnx
+    from model_build.graphs.quantize import quantize_rows, to_float16
 
     fp32 = to_onnx(network)
     observed = observe(fp32, [row[None] for row in random_rows(1, [*range(3, 35)] * 2)])

@@ -7,7 +7,7 @@ import numpy as np
 
 from model_build.config import BuildConfig
 from model_build.gates import Gate
-from model_build.report import ReportData
+from model_build.reporting.report import ReportData
 
 LABELS = ["negative", "positive"]
 TEST_TEXTS = 852

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_build.answers import margins
+from model_build.cpu_classes.processor import native_instruction_sets
+from model_build.evaluation.answers import margins
 from model_build.gates import Gate, Measured, choose_served, emulated, int8_quality, run_gates, speed_ratio
-from model_build.processor import native_instruction_sets
 from model_build.sections import CpuClass, GateConfig
 from slipway.encoding import TokenIds
 from slipway.errors import GateFailed

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model_build.clean import Dataset, clean
-from model_build.data import read_rows, read_texts
+from model_build.data.clean import Dataset, clean
+from model_build.data.read import read_rows, read_texts
 from model_build.sections import DataConfig
 from slipway.errors import BuildError
 

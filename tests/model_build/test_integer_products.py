@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from model_build.quantize import WEIGHT_MAX
+from model_build.graphs.quantize import WEIGHT_MAX
 
 INT16 = np.iinfo(np.int16)
 DEPTHS = st.integers(1, 200).map(lambda half: 2 * half)

@@ -140,7 +140,7 @@ def test_a_failed_gate_exits_with_3_names_it_and_leaves_no_artifact(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("trained a second time")
 
-    monkeypatch.setattr("model_build.train.fit", never)
+    monkeypatch.setattr("model_build.training.train.fit", never)
     assert slipway(*command).code == 3
 
 

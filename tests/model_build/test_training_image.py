@@ -69,8 +69,8 @@ def test_the_copied_code_imports_nothing_that_is_left_behind() -> None:
 
 def test_it_starts_the_entry_without_a_shell_between_it_and_signals() -> None:
     (entry,) = instructions("ENTRYPOINT")
-    assert json.loads(entry) == ["python3", "-m", "model_build.remote_entry"]
-    assert (ROOT / "model_build/remote_entry.py").exists()
+    assert json.loads(entry) == ["python3", "-m", "model_build.remote.entry"]
+    assert (ROOT / "model_build/remote/entry.py").exists()
 
 
 @pytest.mark.parametrize("argument", ["BASE", "TORCH_INDEX"])

@@ -1,6 +1,6 @@
 """int8 on the classes of CPU that production may have, with the real emulators and a real arm64 system. Minutes.
 
-The first run makes the root: python -m model_build.emulated_root.
+The first run makes the root: python -m model_build.cpu_classes.root.
 """
 
 import json
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_build.arm64 import guest_command, guest_environment
-from model_build.emulate import AVX2_CPU, EMULATORS, emulated_logits, require_emulators
-from model_build.emulated_root import make_root
+from model_build.cpu_classes.arm64 import guest_command, guest_environment
+from model_build.cpu_classes.emulate import AVX2_CPU, EMULATORS, emulated_logits, require_emulators
+from model_build.cpu_classes.root import make_root
 from slipway.predictor import Network, load_predictor
 from tests.conftest import tiny_rows
 

@@ -56,8 +56,4 @@ def test_every_metric_is_documented() -> None:
 
 def test_every_module_of_the_tree_in_the_architecture_exists() -> None:
     for name in re.findall(r"`(\w+\.py)`", ARCHITECTURE):
-        assert (
-            list(ROOT.glob(f"model_build/{name}"))
-            + list(ROOT.glob(f"functions/*/{name}"))
-            + list(ROOT.glob(f"infra/{name}"))
-        ), name
+        assert any(list((ROOT / folder).rglob(name)) for folder in ("model_build", "functions", "infra")), name

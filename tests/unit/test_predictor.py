@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 
 from slipway.artifact import TOKENIZER, Golden, model_file, read_manifest, serving_files
 from slipway.errors import ArtifactError
-from slipway.predictor import Predictor, load_predictor, pack, pad, softmax
+from slipway.predictor import Predictor, calibrate, load_predictor, pack, pad, softmax
 
 Reseal = Callable[..., Path]
 
@@ -63,8 +63,11 @@ def test_softmax_sums_to_one_keeps_the_order_and_ignores_a_shift(rows: list[list
     assert np.array_equal(probabilities.max(axis=-1), probabilities[np.arange(len(rows)), logits.argmax(axis=-1)])
 
 
-def test_softmax_of_huge_logits_is_finite() -> None:
-    assert softmax(np.array([[1e30, -1e30]], np.float32)).tolist() == [[1.0, 0.0]]
+def test_huge_logits_are_certain() -> None:
+    huge = np.array([[3e38, -3e38]], np.float32)
+    assert softmax(huge).tolist() == [[1.0, 0.0]]
+    assert calibrate(huge, 0.05, "single-label").tolist() == [[1.0, 0.0]]
+    assert calibrate(huge, 0.05, "multi-label").tolist() == [[1.0, 0.0]]
 
 
 @settings(max_examples=40, deadline=None)

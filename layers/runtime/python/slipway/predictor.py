@@ -172,7 +172,9 @@ def calibrate(logits: Logits, temperature: float, task: Task) -> Probabilities:
     >>> calibrate(np.array([[0.0, 0.0]], np.float32), 1.0, "multi-label").tolist()
     [[0.5, 0.5]]
     """
-    scaled = logits / np.float32(temperature)
+    scaled = (
+        logits.astype(np.float64) / temperature
+    )  # float32 would overflow, and a difference of two infinities is none
     return softmax(scaled) if task == "single-label" else sigmoid(scaled)
 
 

@@ -1,0 +1,1 @@
+"""Smaller networks from a trained one, and which of them ships."""

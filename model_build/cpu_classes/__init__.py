@@ -1,0 +1,1 @@
+"""int8 on the classes of CPU that production may have."""

@@ -1,0 +1,1 @@
+"""ONNX graphs: exported or built directly, and quantized."""

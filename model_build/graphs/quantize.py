@@ -1,0 +1,229 @@
+"""Float32 graphs to int8 for CPUs and float16 for GPUs, whichever way the float32 graph was made.
+
+int8 here means: weights in 7 bits a column, activations in 8 bits a row. A row is one token of one text, so nothing
+that shares a batch with a text can change its answer; quantizing a whole batch with one scale changes about 2 % of
+labels (docs/model-log.md). 7 bits because U8 x S8 products add up in 16 bits on AVX2 and saturate there with 8 bits:
+2 x 255 x 63 fits.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from model_build.graphs.calibrate import Inputs, Matrix, equalizing_factors, round_with_feedback
+from model_build.graphs.encoder import MICROSOFT
+
+WEIGHT_MAX = 63
+_TABLE_MAX = 127  # a looked-up row meets no product, so it may use all 8 bits
+_TABLE_ROWS = 1_000  # smaller lookup tables (positions) stay float: they weigh little
+_FLOOR = 1e-9  # a row of zeros must not divide by zero
+
+
+@dataclass(frozen=True)
+class _Range:
+    """How a row meets 8 bits: ``value = (integer - zero) * largest / top``, with ``largest`` at least ``floor``."""
+
+    zero: int
+    top: int
+    floor: float
+
+
+_SIGNED = _Range(zero=128, top=127, floor=_FLOOR)
+# After GELU or ReLU nothing is below -0.17, the minimum of x * Phi(x): 32 steps under zero hold that.
+_ONE_SIDED = _Range(zero=32, top=223, floor=0.17 / 32 * 223)
+_ONE_SIDED_OPERATORS = {"Gelu", "FastGelu", "BiasGelu", "Relu"}
+
+
+# Weights that were rounded already, by name: the slow part, and the same in every graph that has them.
+Integers = dict[str, npt.NDArray[np.int8]]
+
+
+def quantize_rows(
+    model: onnx.ModelProto,
+    observed: Mapping[str, Inputs],
+    *,
+    keep: Collection[str] = (),
+    integers: Integers | None = None,
+) -> onnx.ModelProto:
+    """Rewrite every product with a constant matrix, and every large embedding table, in int8.
+
+    ``x @ W`` becomes ``(round(127 x / max|x|) @ W8) * scales * max|x|``, with the maximum taken over each row of ``x``.
+    ``observed`` holds the statistics of ``calibrate.observe``. Products with the weights in ``keep`` stay in float32.
+    """
+    rewriter = _Rewriter(model, observed, keep=keep, integers=integers)
+    for node in list(model.graph.node):
+        rewriter.rewrite(node)
+    return rewriter.finish()
+
+
+def quantize_tables(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Only the large embedding tables in int8, a scale a row; every product stays as it is."""
+    rewriter = _Rewriter(model, {}, keep=product_weights(model))
+    for node in list(model.graph.node):
+        rewriter.rewrite(node)
+    return rewriter.finish()
+
+
+def product_weights(model: onnx.ModelProto) -> list[str]:
+    """Names of the constant matrices that something is multiplied with, in the order of the graph."""
+    rewriter = _Rewriter(model, {})
+    return [node.input[1] for node in model.graph.node if rewriter.is_product(node)]
+
+
+def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Weights and arithmetic in float16; token ids stay int32 and logits float32."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # imports sympy: seconds
+
+    copied = onnx.ModelProto()
+    copied.CopyFrom(model)
+    halved: onnx.ModelProto = convert_float_to_float16(copied, keep_io_types=True)
+    return halved
+
+
+def column_scales(weight: Matrix, peak: int) -> Matrix:
+    """The scale of each column of (in, out) weights, so that its largest magnitude becomes ``peak``.
+
+    >>> column_scales(np.array([[63.0, 12.6], [-31.5, 6.3]], np.float32), 63).round(3).tolist()
+    [1.0, 0.2]
+    """
+    scales: Matrix = np.maximum(np.abs(weight).max(axis=0) / peak, _FLOOR).astype(np.float32)
+    return scales
+
+
+class _Rewriter:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        observed: Mapping[str, Inputs],
+        *,
+        keep: Collection[str] = (),
+        integers: Integers | None = None,
+    ) -> None:
+        self._model = model
+        self._keep = set(keep)
+        self._integers = {} if integers is None else integers
+        self._observed = observed
+        self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
+        self._producers = {output: node.op_type for node in model.graph.node for output in node.output}
+        self._nodes: list[onnx.NodeProto] = []
+        self._added: dict[str, onnx.TensorProto] = {}
+        self._rows: dict[str, tuple[str, str]] = {}
+        self._factors = self._equalize() if observed else {}
+
+    def rewrite(self, node: onnx.NodeProto) -> None:
+        if self.is_product(node) and node.input[1] not in self._keep:
+            self._product(node.input[0], node.input[1], node.output[0])
+        elif node.op_type == "Gather" and self._is_table(node):
+            self._lookup(node.input[0], node.input[1], node.output[0])
+        else:
+            self._nodes.append(node)
+
+    def is_product(self, node: onnx.NodeProto) -> bool:
+        """Whether a node multiplies something with a constant matrix."""
+        return node.op_type == "MatMul" and self._is_matrix(node.input[1])
+
+    def finish(self) -> onnx.ModelProto:
+        used = {name for node in self._nodes for name in node.input}
+        kept = [tensor for name, tensor in self._weights.items() if name in used]
+        old = self._model.graph
+        graph = helper.make_graph(self._nodes, old.name, old.input, old.output, [*kept, *self._added.values()])
+        opsets = {opset.domain: opset.version for opset in self._model.opset_import} | {MICROSOFT: 1}
+        return helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid(domain, version) for domain, version in opsets.items()],
+            ir_version=self._model.ir_version,
+            producer_name="slipway",
+        )
+
+    def _equalize(self) -> dict[str, Matrix]:
+        """Factors by input name: only after a normalization, whose few large channels cost the others their bits."""
+        weights: dict[str, list[Matrix]] = {}
+        for node in self._model.graph.node:
+            if node.op_type == "MatMul" and self._is_matrix(node.input[1]):
+                weights.setdefault(node.input[0], []).append(self._matrix(node.input[1]))
+        return {
+            x: equalizing_factors(self._observed[x].peak, np.concatenate(matrices, axis=1))
+            for x, matrices in weights.items()
+            if self._producers.get(x) == "LayerNormalization"
+        }
+
+    def _product(self, x: str, weight: str, out: str) -> None:
+        matrix, inputs = self._matrix(weight), self._observed[x]
+        if (factors := self._factors.get(x)) is not None:
+            matrix, inputs = matrix * factors[:, None], inputs.scaled(factors)
+        scales = column_scales(matrix, WEIGHT_MAX)
+        if weight not in self._integers:
+            self._integers[weight] = round_with_feedback(matrix, scales, WEIGHT_MAX, inputs.gram)
+        rounded, largest = self._quantized_rows(x)
+        scale, zero = self._range(self._range_of(x))
+        product = [
+            rounded,
+            self._constant(f"{weight}.int8", self._integers[weight]),
+            scale,
+            self._constant(f"{weight}.scales", scales),
+            zero,
+            self._constant(f"{weight}.zeros", np.zeros(len(scales), np.int8)),
+        ]
+        self._add("MatMulIntegerToFloat", product, f"{out}.scaled", domain=MICROSOFT)
+        self._add("Mul", [f"{out}.scaled", largest], out)
+
+    def _quantized_rows(self, x: str) -> tuple[str, str]:
+        """Names of ``x`` in uint8 and of its largest magnitude a row; one computation for all products of ``x``."""
+        if x not in self._rows:
+            kind = self._range_of(x)
+            scale, zero = self._range(kind)
+            source = self._equalized(x)
+            magnitude = source if kind is _ONE_SIDED else self._add("Abs", [source], f"{x}.abs")
+            axis = self._constant("axis_last", np.array([-1], np.int64))
+            peak = self._add("ReduceMax", [magnitude, axis], f"{x}.peak", keepdims=1)
+            floor = self._constant(f"floor_{kind.top}", np.float32(kind.floor))
+            largest = self._add("Max", [peak, floor], f"{x}.largest")
+            unit = self._add("Div", [source, largest], f"{x}.unit")
+            self._rows[x] = self._add("QuantizeLinear", [unit, scale, zero], f"{x}.uint8"), largest
+        return self._rows[x]
+
+    def _equalized(self, x: str) -> str:
+        factors = self._factors.get(x)
+        if factors is None:
+            return x
+        return self._add("Mul", [x, self._constant(f"{x}.equalizer", 1 / factors)], f"{x}.equalized")
+
+    def _range_of(self, x: str) -> _Range:
+        return _ONE_SIDED if self._producers.get(x) in _ONE_SIDED_OPERATORS else _SIGNED
+
+    def _range(self, kind: _Range) -> tuple[str, str]:
+        scale = self._constant(f"scale_{kind.top}", np.float32(1 / kind.top))
+        return scale, self._constant(f"zero_{kind.zero}", np.uint8(kind.zero))
+
+    def _lookup(self, table: str, ids: str, out: str) -> None:
+        matrix = self._matrix(table)
+        scales = column_scales(matrix.T, _TABLE_MAX)[:, None]
+        integers = self._constant(f"{table}.int8", np.rint(matrix / scales).astype(np.int8))
+        rows = self._add("Gather", [integers, ids], f"{out}.int8")
+        scale = self._add("Gather", [self._constant(f"{table}.scales", scales), ids], f"{out}.scale")
+        self._add("Mul", [self._add("Cast", [rows], f"{out}.float", to=TensorProto.FLOAT), scale], out)
+
+    def _is_matrix(self, name: str) -> bool:
+        tensor = self._weights.get(name)
+        return tensor is not None and tensor.data_type == TensorProto.FLOAT and len(tensor.dims) == 2
+
+    def _is_table(self, node: onnx.NodeProto) -> bool:
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+        return axis == 0 and self._is_matrix(node.input[0]) and self._weights[node.input[0]].dims[0] >= _TABLE_ROWS
+
+    def _matrix(self, name: str) -> Matrix:
+        return numpy_helper.to_array(self._weights[name])
+
+    def _constant(self, name: str, value: npt.ArrayLike) -> str:
+        if name not in self._added:
+            self._added[name] = numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name)
+        return name
+
+    def _add(self, op: str, inputs: list[str], output: str, *, domain: str = "", **attributes: Any) -> str:
+        self._nodes.append(helper.make_node(op, inputs, [output], name=output, domain=domain, **attributes))
+        return output
