@@ -172,9 +172,8 @@ def calibrate(logits: Logits, temperature: float, task: Task) -> Probabilities:
     >>> calibrate(np.array([[0.0, 0.0]], np.float32), 1.0, "multi-label").tolist()
     [[0.5, 0.5]]
     """
-    scaled = (
-        logits.astype(np.float64) / temperature
-    )  # float32 would overflow, and a difference of two infinities is none
+    # In float32 a small temperature makes infinities of large logits, and their difference is no number.
+    scaled = logits.astype(np.float64) / temperature
     return softmax(scaled) if task == "single-label" else sigmoid(scaled)
 
 
