@@ -1,5 +1,7 @@
 """The cdk-nag findings on the API that stay, each with its reason."""
 
+from collections.abc import Sequence
+
 from aws_cdk import Acknowledgment, Validations
 from constructs import Construct
 
@@ -9,7 +11,7 @@ from infra.predict_api import PredictApi
 _BUCKET_EXPORT = "ExportsOutputFnGetAttModelStoreBucket9405F36EArn0FD5CBF9"
 
 
-def acknowledge_predict_api(predict: PredictApi, *, stage: str, model: str) -> None:
+def acknowledge_predict_api(predict: PredictApi, *, stage: str, models: Sequence[str]) -> None:
     """Say why the findings on ``predict`` are right as they are."""
     for construct, rule, reason in (
         (
@@ -17,10 +19,13 @@ def acknowledge_predict_api(predict: PredictApi, *, stage: str, model: str) -> N
             "AwsSolutions-IAM5[Resource::*]",
             "xray:PutTraceSegments and xray:PutTelemetryRecords take no resource: AWS defines them for '*' only.",
         ),
-        (
-            predict.serving.role,
-            f"AwsSolutions-IAM5[Resource::slipway-{stage}-store:{_BUCKET_EXPORT}/models/{model}/*]",
-            "Read-only, and only this model: its versions' names aren't known before they are built.",
+        *(
+            (
+                predict.serving.role,
+                f"AwsSolutions-IAM5[Resource::slipway-{stage}-store:{_BUCKET_EXPORT}/models/{model}/*]",
+                "Read-only, and only this model: its versions' names aren't known before they are built.",
+            )
+            for model in models
         ),
         (
             predict.serving.function,

@@ -12,6 +12,7 @@ from infra.predict_function import TIMEOUT, PredictFunction
 from infra.settings import Deployment
 from slipway.settings import Settings
 
+OPEN_PAGES = ("docs", "openapi.json")  # and the root: a browser asks for a page without a key, and they show no model
 # What is worth knowing of a request, without the caller's address or texts.
 ACCESS_LOG = {
     "requestId": "$context.requestId",
@@ -50,16 +51,27 @@ class PredictApi(Construct):
         """The API's address, without a slash at its end."""
         return f"https://{self.api.rest_api_id}.execute-api.{cdk.Aws.REGION}.{cdk.Aws.URL_SUFFIX}/{self.stage}"
 
-    def _rest_api(self, deployment: Deployment) -> apigateway.LambdaRestApi:
-        """Every path and method goes to the function, which routes; every one asks for a key."""
-        return apigateway.LambdaRestApi(
+    def _rest_api(self, deployment: Deployment) -> apigateway.RestApi:
+        """Every path and method goes to the function, which routes; all but the pages for people ask for a key."""
+        api = self._bare_api(deployment)
+        api.root.add_method("ANY")
+        api.root.add_proxy(any_method=True)
+        for resource in (api.root, *(api.root.add_resource(part) for part in OPEN_PAGES)):
+            resource.add_method("GET", api_key_required=False)
+        return api
+
+    def _bare_api(self, deployment: Deployment) -> apigateway.RestApi:
+        return apigateway.RestApi(
             self,
             "Api",
-            handler=self.serving.alias,
-            proxy=True,
             rest_api_name=cdk.Stack.of(self).stack_name,
-            integration_options=apigateway.LambdaIntegrationOptions(allow_test_invoke=False, timeout=TIMEOUT),
+            default_integration=apigateway.LambdaIntegration(
+                self.serving.alias, allow_test_invoke=False, timeout=TIMEOUT
+            ),
             default_method_options=apigateway.MethodOptions(api_key_required=True),
+            # Every body reaches the function byte by byte: a client of the Open Inference Protocol sends tensors in
+            # binary and says nothing of their type, and as text they would arrive mangled.
+            binary_media_types=["*/*"],
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             cloud_watch_role=deployment.account_logs_role,
             deploy_options=self._stage_options(deployment),

@@ -27,6 +27,7 @@ class Deployment:
 
     stage: str = "dev"
     model: str = "demo"
+    models: str = ""  # further models that the same API answers for, separated by commas
     local: bool = False  # functions run in this machine's interpreter instead of an image: the local cloud
     retain: bool = True  # deleting the stack keeps the bucket with its models, and the logs
     memory_mb: int = 1769  # one whole vCPU
@@ -65,6 +66,10 @@ def _between(low: float, high: float) -> tuple[Callable[[float | None], bool], s
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "stage": (lambda v: bool(_STAGE.fullmatch(v)), "a letter, then at most 19 of a-z, 0-9 and '-', not ending in '-'"),
     "model": (lambda v: bool(_NAME.fullmatch(v)), "1 to 63 of a-z, 0-9 and inner '-'"),
+    "models": (
+        lambda v: all(_NAME.fullmatch(name.strip()) for name in v.split(",") if v),
+        "names of models, separated by commas",
+    ),
     "memory_mb": _between(512, 10_240),
     "reserved_concurrency": _between(1, 1_000),
     "requests_per_second": _between(0.1, 10_000),

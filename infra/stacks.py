@@ -30,10 +30,11 @@ class ApiStack(cdk.Stack):
 
     def __init__(self, scope: Construct, *, deployment: Deployment, store: ModelStore) -> None:
         super().__init__(scope, f"slipway-{deployment.stage}-{deployment.model}-api")
-        settings = Settings(model=deployment.model, model_bucket=store.bucket.bucket_name)
+        settings = Settings(model=deployment.model, models=deployment.models, model_bucket=store.bucket.bucket_name)
         self.predict = PredictApi(self, "Predict", settings=settings, deployment=deployment)
-        store.grant_read_model(self.predict.serving.role, model=deployment.model)
-        acknowledge_predict_api(self.predict, stage=deployment.stage, model=deployment.model)
+        for model in settings.model_names():
+            store.grant_read_model(self.predict.serving.role, model=model)
+        acknowledge_predict_api(self.predict, stage=deployment.stage, models=settings.model_names())
         cdk.CfnOutput(self, "ApiUrl", value=self.predict.url)
         cdk.CfnOutput(self, "ApiKeyId", value=self.predict.api_key.key_id)
         cdk.CfnOutput(self, "Model", value=deployment.model)

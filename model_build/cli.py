@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import typer
 
 from model_build.commands import build as commands_build
+from model_build.commands import openapi as commands_openapi
 from model_build.commands import store as commands_store
 from model_build.commands import tune as commands_tune
 from slipway.errors import GateFailed, SlipwayError
@@ -25,6 +26,7 @@ app = typer.Typer(
 commands_build.register(app)
 commands_tune.register(app)
 commands_store.register(app)
+commands_openapi.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from snapshot_restore_py import register_after_restore
 
-from functions.predict.live import LiveModel
+from functions.predict.models import Models
 from functions.predict.routes import Service
-from functions.predict.telemetry import logger
+from functions.predict.shadowing import Shadowing
+from functions.predict.telemetry import logger, record_shadow
 from slipway.errors import ModelUnavailable
 from slipway.settings import Settings
 from slipway.store import Store
@@ -19,14 +19,14 @@ from slipway.store import Store
 # Of this process alone: it removes what it no longer serves. Lambda lets a function write to /tmp only.
 cache = Path(mkdtemp(prefix="slipway-"))
 settings = Settings.from_env()
-models = LiveModel(settings, store=Store(settings.model_bucket, settings.model), cache=cache, logger=logger)
-service = Service(settings, models)
+models = Models(settings, lambda model: Store(settings.model_bucket, model, serving=True), cache, logger)
+service = Service(settings, models, Shadowing(record_shadow))
 register_after_restore(models.expire)
 with suppress(ModelUnavailable):  # a stack is deployed before its first model is promoted
-    models.current()
+    models.get(settings.model).current()
 
 
-@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST)
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one API Gateway REST proxy event."""
-    return service.app.resolve(event, context)
+    return service.handle(event, context)

@@ -1,142 +1,200 @@
-"""The HTTP surface: which path does what. Every answer and every error leaves through here."""
+"""The HTTP surface: which path does what. Every answer and every error leaves through here.
 
-import base64
-import json
-import time
-from typing import Any, Protocol
+A table and a loop instead of Powertools' resolver: nothing of it is needed but the routing, and importing it takes a
+tenth of a second of every cold start (docs/decisions.md).
+"""
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 from functions.predict import telemetry
-from slipway.errors import MalformedRequest, RequestTooLarge, SlipwayError, UnknownResource
-from slipway.messages import JSON, PROBLEM, Limits, check_content_type, parse_predict, render_predictions, to_problem
+from functions.predict.answering import Answered, Answering, Target
+from functions.predict.gateway import Event, Request, Response, respond, respond_text
+from functions.predict.models import Models
+from functions.predict.shadowing import Shadowing
+from slipway.dialects import tei, v1, v2
+from slipway.errors import MethodNotAllowed, SlipwayError, UnknownResource
 from slipway.predictor import Predictor
+from slipway.problems import PROBLEM, to_problem
+from slipway.requests import Limits
 from slipway.settings import Settings
 
-_ROUTES = "POST /v1/models/<model>:predict, GET /v1/models/<model>, GET /v2/health/live, GET /v2/health/ready"
-
-
-class Models(Protocol):
-    """Where predictors come from; ``functions.predict.live.LiveModel`` is the one that serves."""
-
-    refused: dict[str, str]
-
-    def current(self) -> Predictor: ...
-    def version(self, version: str) -> Predictor: ...
-    def loaded(self) -> list[str]: ...
+_PAGES = Path(__file__).with_name("pages")
+_HTML = "text/html; charset=utf-8"
+# What the pages may load: themselves, and answers of this API.
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
+)
+_EXAMPLES = (
+    "POST /v1/models/<model>:predict and :explain, GET /v1/models/<model>, POST /v2/models/<model>/infer, "
+    "POST /predict; GET /docs describes them"
+)
+_V1 = ("/v1/models/<model>", "/v1/models/<model>/versions/<version>", "/v1/models/<model>/labels/<version>")
+_V2 = ("/v2/models/<model>", "/v2/models/<model>/versions/<version>")
+# Method, path and the name of the method of ``Service`` that answers.
+ROUTES: tuple[tuple[str, str, str], ...] = (
+    *(
+        (method, path + end, name)
+        for path in _V1
+        for method, end, name in (
+            ("POST", ":predict", "predict"),
+            ("POST", ":explain", "explain"),
+            ("GET", "/metadata", "metadata"),
+            ("GET", "", "status"),
+        )
+    ),
+    *(
+        (method, path + end, name)
+        for path in _V2
+        for method, end, name in (
+            ("POST", "/infer", "infer"),
+            ("GET", "/ready", "ready"),
+            ("GET", "", "model"),
+        )
+    ),
+    ("GET", "/v2", "server"),
+    ("GET", "/v2/health/live", "live"),
+    ("GET", "/v2/health/ready", "ready"),
+    ("POST", "/predict", "tei"),
+    ("POST", "/", "tei"),
+    ("GET", "/info", "info"),
+    ("GET", "/health", "ready"),
+    ("GET", "/openapi.json", "openapi"),
+    ("GET", "/docs", "docs"),
+    ("GET", "/", "playground"),
+)
 
 
 class Service:
-    """The routes of one function over one model."""
+    """The routes of one function over its models."""
 
-    def __init__(self, settings: Settings, models: Models) -> None:
-        self.app = APIGatewayRestResolver()
-        self._settings = settings
+    def __init__(self, settings: Settings, models: Models, shadowing: Shadowing) -> None:
+        self._model = settings.model
         self._models = models
         self._limits = Limits(settings.max_body_bytes, settings.max_instances)
-        self.app.post("/v1/models/<model>/versions/<version>:predict")(self.predict)
-        self.app.post("/v1/models/<model>:predict")(self.predict)
-        self.app.get("/v1/models/<model>/versions/<version>")(self.status)
-        self.app.get("/v1/models/<model>")(self.status)
-        self.app.get("/v2/health/live")(self.live)
-        self.app.get("/v2/health/ready")(self.ready)
-        self.app.not_found(self._no_route)
-        self.app.exception_handler(SlipwayError)(self._problem)
-        self.app.exception_handler(Exception)(self._crash)
+        self._answering = Answering(settings, models, shadowing)
+        self._routes = [(method, _pattern(path), getattr(self, name)) for method, path, name in ROUTES]
 
-    def predict(self, model: str, version: str = "") -> Response[str]:
-        """Classify the instances of a V1 request with the live version, or with the one in the path."""
-        started = time.perf_counter()
-        self._require_model(model)
-        event = self.app.current_event
-        check_content_type(event.headers.get("content-type"))
-        request = parse_predict(_body(event.raw_event), self._limits)
-        predictor = self._models.version(version) if version else self._models.current()
-        encoded = predictor.encoder.encode(request.texts, truncation=request.truncation)
-        self._require_budget(sum(len(e.ids) for e in encoded))
-        predictions = render_predictions(predictor.classify(encoded), predictor.manifest, request.top_k)
-        backend = f"cpu-{predictor.manifest.serve}"
-        answer = {"predictions": predictions, "model_version": predictor.manifest.version, "backend": backend}
-        telemetry.record(
-            telemetry.Served(
-                model_version=predictor.manifest.version,
-                backend=backend,
-                labels=[prediction["label"] for prediction in predictions],
-                tokens=sum(len(e.ids) for e in encoded),
-                milliseconds=(time.perf_counter() - started) * 1e3,
-            )
-        )
-        return _json(200, answer)
+    def handle(self, event: Event, _: Any = None) -> Response:
+        """Answer one event: with a problem document whatever happens."""
+        request = Request(event)
+        try:
+            return self._dispatch(request)
+        except SlipwayError as error:
+            return _problem(error, request)
+        except Exception as error:  # the last line: a caller gets a document, and the log where it came from
+            telemetry.record_crash(error)
+            return _problem(SlipwayError("unforeseen"), request)
 
-    def status(self, model: str, version: str = "") -> Response[str]:
+    def predict(self, request: Request, model: str, version: str = "") -> Response:
+        """TF-Serving: classify the instances with what is live, or with the version or label in the path."""
+        parsed = v1.parse(request.json_body(), self._limits)
+        answered = self._answering.predict(parsed, Target(model, version, request.sticky_id))
+        return respond({"predictions": v1.render(answered.answers), **_by(answered)})
+
+    def explain(self, request: Request, model: str, version: str = "") -> Response:
+        """Which words mattered for the answers to a V1 request."""
+        parsed = v1.parse(request.json_body(), self._limits)
+        answered = self._answering.explain(parsed, Target(model, version, request.sticky_id))
+        rows = zip(answered.answers, answered.explanations, parsed.texts, strict=True)
+        found = [v1.render_explanation(answer, why, text, answered.manifest) for answer, why, text in rows]
+        return respond({"explanations": found, **_by(answered)})
+
+    def infer(self, request: Request, model: str, version: str = "") -> Response:
+        """Open Inference Protocol."""
+        header = request.header(v2.BINARY_HEADER)
+        parsed = v2.parse(request.body() if header else request.json_body(), self._limits, header)
+        answered = self._answering.predict(parsed.request, Target(model, version, parsed.id or request.sticky_id))
+        return respond(v2.render(answered.answers, parsed, answered.manifest, answered.backend))
+
+    def tei(self, request: Request) -> Response:
+        """Text Embeddings Inference and Hugging Face's Inference API, with the default model."""
+        parsed = tei.parse(request.json_body(), self._limits)
+        answered = self._answering.predict(parsed.request, Target(self._model, "", request.sticky_id))
+        return respond(tei.render(answered.answers, single=parsed.single))
+
+    def status(self, _: Request, model: str, version: str = "") -> Response:
         """TF-Serving's model status: every version in memory, and those that were refused, with the reason."""
-        self._require_model(model)
-        if version:
-            self._models.version(version)
-        states = [_state(loaded, "AVAILABLE", "OK", "") for loaded in self._models.loaded()]
-        states += [_state(refused, "END", "DATA_LOSS", why) for refused, why in self._models.refused.items()]
-        return _json(200, {"model_version_status": [s for s in states if version in ("", s["version"])]})
+        live = self._models.get(model)
+        wanted = live.version(version).manifest.version if version else ""
+        states = [v1.state(name, "AVAILABLE", labels=roles) for name, roles in live.states()]
+        states += [v1.state(name, "END", "DATA_LOSS", why) for name, why in live.refused.items()]
+        return respond({"model_version_status": [s for s in states if wanted in ("", s["version"])]})
 
-    def live(self) -> Response[str]:
+    def metadata(self, request: Request, model: str, version: str = "") -> Response:
+        """TF-Serving's model metadata: what a request and an answer look like."""
+        return respond(v1.metadata(self._predictor(request, model, version).manifest))
+
+    def server(self, _: Request) -> Response:
+        """Open Inference Protocol: what this server is."""
+        return respond(v2.server_metadata(self._models.default.current().manifest.version))
+
+    def model(self, request: Request, model: str, version: str = "") -> Response:
+        """Open Inference Protocol: inputs and outputs of a model."""
+        manifest = self._predictor(request, model, version).manifest
+        return respond(v2.model_metadata(manifest, [name for name, _ in self._models.get(model).states()]))
+
+    def live(self, _: Request) -> Response:
         """The process answers."""
-        return _json(200, {"live": True})
+        return respond({"live": True})
 
-    def ready(self) -> Response[str]:
+    def ready(self, request: Request, model: str = "", version: str = "") -> Response:
         """A model answers: one golden example runs through it now."""
-        predictor = self._models.current()
+        predictor = self._predictor(request, model or self._model, version)
         predictor.predict([predictor.manifest.golden[0].text])
-        return _json(200, {"ready": True, "model_version": predictor.manifest.version})
+        return respond({"ready": True, "model_version": predictor.manifest.version})
 
-    def _require_model(self, model: str) -> None:
-        if model != self._settings.model:
-            raise UnknownResource(
-                f"There is no model {model[:64]!r} here.",
-                field="model",
-                remedy=f"It is called {self._settings.model!r}.",
-            )
+    def info(self, _: Request) -> Response:
+        """Text Embeddings Inference: what is served, and its limits."""
+        return respond(tei.describe(self._models.default.current().manifest, self._limits))
 
-    def _require_budget(self, tokens: int) -> None:
-        if tokens > self._settings.max_request_tokens:
-            raise RequestTooLarge(
-                f"The texts have {tokens:,} tokens; {self._settings.max_request_tokens:,} fit into one request.",
-                field="instances",
-                remedy="Send fewer or shorter texts in one request.",
-            )
+    def playground(self, _: Request) -> Response:
+        """The page to try the model on."""
+        return _page("playground.html")
 
-    def _no_route(self, _: NotFoundError) -> Response[str]:
-        event = self.app.current_event
-        return self._problem(
-            UnknownResource(f"There is no {event.http_method} {event.path[:200]}.", remedy=f"There are {_ROUTES}.")
-        )
+    def docs(self, _: Request) -> Response:
+        """The page that describes the API."""
+        return _page("docs.html")
 
-    def _problem(self, error: SlipwayError) -> Response[str]:
-        instance = f"urn:uuid:{self.app.current_event.raw_event.get('requestContext', {}).get('requestId', '')}"
-        status, headers, problem = to_problem(error, instance)
-        telemetry.record_error(status, error)
-        return _json(status, problem, PROBLEM, headers)
+    def openapi(self, _: Request) -> Response:
+        """The API's description, as OpenAPI 3.1."""
+        return respond_text((_PAGES / "openapi.json").read_text())
 
-    def _crash(self, error: Exception) -> Response[str]:
-        telemetry.record_crash(error)
-        return self._problem(SlipwayError("unforeseen"))
+    def _dispatch(self, request: Request) -> Response:
+        allowed = set()
+        for method, pattern, answer in self._routes:
+            if found := pattern.fullmatch(request.path):
+                if method == request.method:
+                    response: Response = answer(request, **found.groupdict())
+                    return response
+                allowed.add(method)
+        what = f"{request.method} {request.path[:200]}"
+        if allowed:
+            raise MethodNotAllowed(f"There is no {what}.", allowed=sorted(allowed))
+        raise UnknownResource(f"There is no {what}.", remedy=f"There are {_EXAMPLES}.")
 
-
-def _body(event: dict[str, Any]) -> bytes:
-    body = event.get("body") or ""
-    if not event.get("isBase64Encoded"):
-        return body.encode("utf-8", "surrogatepass")
-    try:
-        return base64.b64decode(body, validate=True)
-    except ValueError as error:
-        raise MalformedRequest("The body is marked as base64 and is not.") from error
+    def _predictor(self, request: Request, model: str, version: str) -> Predictor:
+        return self._answering.predictor(Target(model, version, request.sticky_id))
 
 
-def _json(
-    status: int, document: dict[str, Any], content_type: str = JSON, headers: dict[str, str] | None = None
-) -> Response[str]:
-    body = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return Response(status_code=status, content_type=content_type, body=body, headers=headers)
+def _by(answered: Answered) -> dict[str, str]:
+    return {"model_version": answered.manifest.version, "backend": answered.backend}
 
 
-def _state(version: str, state: str, code: str, message: str) -> dict[str, Any]:
-    return {"version": version, "state": state, "status": {"error_code": code, "error_message": message}}
+def _problem(error: SlipwayError, request: Request) -> Response:
+    status, headers, problem = to_problem(error, f"urn:uuid:{request.id}")
+    telemetry.record_error(status, error)
+    return respond(problem, status, PROBLEM, headers)
+
+
+@cache
+def _page(name: str) -> Response:
+    """A page for people, whole in one file."""
+    headers = {"Content-Security-Policy": _PAGE_POLICY, "Cache-Control": "max-age=300"}
+    return respond_text((_PAGES / name).read_text(), 200, _HTML, headers)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", path))

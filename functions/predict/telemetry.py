@@ -45,6 +45,14 @@ def record(served: Served) -> None:
             metric.add_dimension("label", label[:250])
 
 
+def record_shadow(version: str, texts: int, disagreements: int, largest_difference: float) -> None:
+    """Count where a shadow candidate would have answered otherwise."""
+    logger.info("shadowed", model_version=version, texts=texts, disagreements=disagreements, largest=largest_difference)
+    for name, value in (("ShadowTexts", texts), ("ShadowDisagreements", disagreements)):
+        with single_metric(name, MetricUnit.Count, value, namespace=NAMESPACE) as metric:
+            metric.add_dimension("model_version", version)
+
+
 def record_error(status: int, error: Exception) -> None:
     """Log and count a request that was refused: its kind only, since the detail may quote a path or a field's name."""
     logger.warning("refused", status=status, kind=type(error).__name__)

@@ -1,4 +1,4 @@
-"""``slipway publish promote rollback history predict``: what is done with a built artifact."""
+"""``slipway publish promote rollback history diff predict``: what is done with a built artifact."""
 
 import json
 import tempfile
@@ -7,18 +7,19 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
 
 from model_build.commands.options import Artifact, Bucket, By, Json, Model, Why, answer
+from model_build.commands.store_tables import difference_table, history_table, percent
 from slipway.artifact import read_manifest
 from slipway.releases import Live
 from slipway.store import Store
 
+Version = Annotated[str, typer.Argument(help="A published version, `latest`, `live`, `canary` or `shadow`.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    for command in (publish, promote, rollback, history, predict):
+    for command in (publish, promote, rollback, history, diff, predict):
         app.command()(command)
 
 
@@ -29,17 +30,31 @@ def publish(artifact: Artifact, bucket: Bucket, as_json: Json = False) -> None:
     answer(as_json, {"model": model, "version": version, "bucket": bucket}, f"published {model} {version}")
 
 
-def promote(
-    version: Annotated[str, typer.Argument(help="A published version, or `latest`.")],
+def promote(  # noqa: PLR0913 - the options of a command are its arguments
+    version: Version,
     bucket: Bucket,
     model: Model,
     by: By,
+    *,
+    canary: Annotated[float | None, typer.Option(help="Per cent of the requests that it answers, for a start.")] = None,
+    shadow: Annotated[bool, typer.Option("--shadow", help="It answers nobody, and is scored beside live.")] = False,
+    share: Annotated[float | None, typer.Option(help="Per cent of the requests that a shadow scores. [100]")] = None,
     why: Why = "",
     as_json: Json = False,
 ) -> None:
-    """Make a published version live. Warm functions serve it within 30 seconds."""
+    """Make a published version live, or try it beside the live one. Warm functions follow within 30 seconds."""
+    weight, sampled = _part("canary", canary, below=True), _part("share", share, below=False)
+    if (canary is not None and shadow) or (share is not None and not shadow):
+        raise typer.BadParameter("--canary and --shadow exclude each other, and --share belongs to --shadow")
     store = Store(bucket, model)
-    _report(as_json, model, store.promote(_resolve(store, version), by=by, why=why))
+    version = _resolve(store, version)
+    if weight is not None:
+        live = store.canary(version, weight, by=by, why=why)
+    elif shadow:
+        live = store.shadow(version, sampled or 1.0, by=by, why=why)
+    else:
+        live = store.promote(version, by=by, why=why)
+    _report(as_json, model, live)
 
 
 def rollback(
@@ -50,7 +65,7 @@ def rollback(
     why: Why = "",
     as_json: Json = False,
 ) -> None:
-    """Make the previous version live again; twice goes back two versions."""
+    """Withdraw a canary or shadow; if there is none, make the previous version live again (twice goes back two)."""
     _report(as_json, model, Store(bucket, model).rollback(by=by, why=why, to=to))
 
 
@@ -61,11 +76,16 @@ def history(bucket: Bucket, model: Model, as_json: Json = False) -> None:
         documents = [json.loads(entry.to_json()) for entry in entries]
         answer(as_json, documents, f"no version of {model} was promoted yet")
         return
-    table = Table("", "at (UTC)", Column("version", no_wrap=True, min_width=29), "action", "by", "why", box=None)
-    for index, entry in enumerate(entries):
-        cells = ["live" if index == 0 else "", entry.at[:19].replace("T", " "), entry.version, entry.action, entry.by]
-        table.add_row(*map(escape, [*cells, entry.why]))
-    Console().print(table)
+    Console().print(history_table(entries))
+
+
+def diff(a: Version, b: Version, bucket: Bucket, model: Model, as_json: Json = False) -> None:
+    """Compare what two published versions say of themselves; `slipway compare` has both answer the same texts."""
+    store = Store(bucket, model)
+    difference = store.diff(_resolve(store, a), _resolve(store, b))
+    answer(as_json, difference.to_dict(), f"A {difference.a}\nB {difference.b}")
+    if not as_json:
+        Console().print(difference_table(difference))
 
 
 def predict(
@@ -76,11 +96,13 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Classify texts here, with a built artifact or with the version that is live."""
-    from slipway.messages import check_text, render_predictions
+    from slipway.answers import answer as answers_of
+    from slipway.dialects import v1
     from slipway.predictor import load_predictor
+    from slipway.requests import Parameters, read_text
 
     for position, text in enumerate(texts):
-        check_text(text, f"text {position + 1}")
+        read_text(text, f"text {position + 1}")
     with tempfile.TemporaryDirectory() as scratch:
         if artifact is None:
             if not bucket or not model:
@@ -88,18 +110,34 @@ def predict(
             store = Store(bucket, model)
             artifact = store.fetch(_resolve(store, "live"), None, Path(scratch))
         predictor = load_predictor(artifact)
-        answers = render_predictions(predictor.predict(texts), predictor.manifest)
+        answers = v1.render(answers_of(predictor.predict(texts), predictor.manifest, Parameters()))
     lines = (f"{a['label']:<12} {a['score']:.4f}  {text}" for a, text in zip(answers, texts, strict=True))
     answer(as_json, {"model_version": predictor.manifest.version, "predictions": answers}, "\n".join(lines))
 
 
 def _resolve(store: Store, version: str) -> str:
+    """``latest`` is the newest published version; a label is the version that has it now."""
     if version == "latest":
         return next(iter(store.versions()[::-1]), version)
-    if version == "live" and (live := store.live()):
-        return live.version
-    return version
+    if version not in ("live", "canary", "shadow") or (now := store.live()) is None:
+        return version
+    named = {"live": now, "canary": now.canary, "shadow": now.shadow}[version]
+    return named.version if named else version
+
+
+def _part(option: str, percentage: float | None, *, below: bool) -> float | None:
+    """Per cent as a part of one. Raises typer.BadParameter."""
+    if percentage is None:
+        return None
+    if not 0 < percentage <= 100 or (below and percentage == 100):
+        raise typer.BadParameter(f"--{option} is a percentage above 0 and {'below' if below else 'at most'} 100")
+    return percentage / 100
 
 
 def _report(as_json: bool, model: str, live: Live) -> None:
-    answer(as_json, json.loads(live.to_json()), f"{model} {live.version} is live")
+    told = [f"{model} {live.version} is live"]
+    if live.canary:
+        told.append(f"{live.canary.version} answers {percent(live.canary.weight)} of the requests as a canary")
+    if live.shadow:
+        told.append(f"{live.shadow.version} scores {percent(live.shadow.share)} of the requests as a shadow")
+    answer(as_json, json.loads(live.to_json()), "\n".join(told))

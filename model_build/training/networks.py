@@ -17,6 +17,9 @@ from slipway.errors import BuildError
 
 # Odd and large, so that neighbouring pairs of ids spread over the table: Knuth's multiplicative hashing constant.
 _PAIR_FACTOR = 2_654_435_761
+# Of embeddings that are learnt from nothing. torch draws from N(0, 1), and what training never moved, rare tokens and
+# pairs, is then noise as large as what it learnt: 1 to 2 points of accuracy (docs/model-log.md).
+_DEVIATION = 0.1
 
 
 class Classifier(nn.Module):
@@ -63,8 +66,8 @@ class PooledClassifier(Classifier):
         super().__init__()
         self.pad_id = pad_id
         self.bigrams = config.bigrams
-        self.embedding = nn.Embedding(vocabulary, config.width)
-        self.pairs = nn.Embedding(config.bigrams, config.width) if config.bigrams else None
+        self.embedding = _table(vocabulary, config.width)
+        self.pairs = _table(config.bigrams, config.width) if config.bigrams else None
         self.drop_token = config.embedding_dropout
         self.inner = nn.Linear(config.width, config.hidden)
         self.dropout = nn.Dropout(config.dropout)
@@ -93,7 +96,7 @@ class LstmClassifier(Classifier):
     def __init__(self, config: NetworkConfig, *, vocabulary: int, labels: int, pad_id: int) -> None:
         super().__init__()
         self.pad_id = pad_id
-        self.embedding = nn.Embedding(vocabulary, config.width)
+        self.embedding = _table(vocabulary, config.width)
         self.drop_token = config.embedding_dropout
         self.dropout = nn.Dropout(config.dropout)
         self.lstm = nn.LSTM(
@@ -139,6 +142,12 @@ def embeddings_of(network: Classifier) -> nn.Embedding:
     """The table of token embeddings."""
     table = network.encoder.get_input_embeddings() if isinstance(network, EncoderClassifier) else network.embedding
     assert isinstance(table, nn.Embedding)  # noqa: S101 - every network here begins with one
+    return table
+
+
+def _table(rows: int, width: int) -> nn.Embedding:
+    table = nn.Embedding(rows, width)
+    nn.init.normal_(table.weight, std=_DEVIATION)
     return table
 
 

@@ -1,17 +1,33 @@
 import json
 
+import pytest
+
+from infra.settings import DeploymentError
 from tests.infra.conftest import Assembly, Synthesize
 
 
-def test_every_path_and_method_asks_for_a_key_and_goes_to_the_live_alias(aws: Assembly) -> None:
+def test_every_path_and_method_goes_to_the_live_alias_and_all_but_the_pages_ask_for_a_key(aws: Assembly) -> None:
     methods = [method["Properties"] for method in aws.resources("AWS::ApiGateway::Method")]
-    assert [method["HttpMethod"] for method in methods] == ["ANY", "ANY"]  # the root, and {proxy+}
-    assert all(method["ApiKeyRequired"] is True for method in methods)
+    asked = sorted((method["HttpMethod"], method["ApiKeyRequired"]) for method in methods)
+    assert asked == [("ANY", True), ("ANY", True), ("GET", False), ("GET", False), ("GET", False)]
     assert all(method["Integration"]["Type"] == "AWS_PROXY" for method in methods)
     assert all("Live" in json.dumps(method["Integration"]["Uri"]) for method in methods)
-    assert [resource["Properties"]["PathPart"] for resource in aws.resources("AWS::ApiGateway::Resource")] == [
-        "{proxy+}"
-    ]
+    parts = {resource["Properties"]["PathPart"] for resource in aws.resources("AWS::ApiGateway::Resource")}
+    assert parts == {"{proxy+}", "docs", "openapi.json"}
+
+
+def test_bodies_reach_the_function_byte_by_byte(aws: Assembly) -> None:
+    assert aws.properties("AWS::ApiGateway::RestApi")["BinaryMediaTypes"] == ["*/*"]
+
+
+def test_further_models_are_told_to_the_function_which_may_read_them(synthesize: Synthesize) -> None:
+    assembly = synthesize(stage="prod", model="tickets", models="mails,chats")
+    variables = assembly.properties("AWS::Lambda::Function")["Environment"]["Variables"]
+    assert variables["SLIPWAY_MODELS"] == "mails,chats"
+    statements = json.dumps(assembly.resources("AWS::IAM::Policy"))
+    assert all(f"models/{model}/*" in statements for model in ("tickets", "mails", "chats"))
+    with pytest.raises(DeploymentError, match="models"):
+        synthesize(stage="prod", models="../secrets")
 
 
 def test_only_this_api_may_invoke_the_alias(aws: Assembly) -> None:

@@ -17,7 +17,9 @@ from aws_lambda_powertools import Logger
 
 from functions.predict import telemetry
 from functions.predict.live import LiveModel
+from functions.predict.models import Models
 from functions.predict.routes import Service
+from functions.predict.shadowing import Shadowing
 from slipway.artifact import MANIFEST, read_manifest
 from slipway.settings import Settings
 from slipway.store import Store
@@ -214,13 +216,32 @@ def damage(bucket: str) -> Callable[..., None]:
 
 
 @pytest.fixture
-def service(settings: Settings, models: LiveModel) -> Service:
-    return Service(settings, models)
+def deployment(
+    settings: Settings,
+    cache: Path,
+    clock: Clock,
+    live_logs: Records,
+    request: pytest.FixtureRequest,
+    settled: Callable[[], None],
+) -> Models:
+    """The models of a function, of which it has seen nothing yet."""
+    logger = Logger(service=request.node.name, stream=live_logs.stream)
+    return Models(settings, lambda model: Store(settings.model_bucket, model), cache, logger, clock=clock)
+
+
+@pytest.fixture
+def shadowing() -> Shadowing:
+    return Shadowing(telemetry.record_shadow)
+
+
+@pytest.fixture
+def service(settings: Settings, deployment: Models, shadowing: Shadowing) -> Service:
+    return Service(settings, deployment, shadowing)
 
 
 @pytest.fixture
 def call(service: Service) -> Caller:
-    return Caller(service.app.resolve)
+    return Caller(service.handle)
 
 
 @pytest.fixture

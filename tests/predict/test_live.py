@@ -1,6 +1,8 @@
 """The model that serves follows the pointer: in the background, never to a broken version, and back when mended."""
 
 import threading
+import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from functions.predict.live import LiveModel
+from slipway.artifact import serving_files
 from slipway.errors import ModelUnavailable, StoreError, UnknownResource
 from slipway.releases import Live
 from slipway.settings import Settings
@@ -28,6 +31,20 @@ def _promote(store: Store, version: str) -> None:
     store.promote(version, by="ada", why="because")
 
 
+def _canary(store: Store, version: str, weight: float = 0.5) -> None:
+    store.canary(version, weight, by="ada", why="a try")
+
+
+def _shadow(store: Store, version: str, share: float = 1.0) -> None:
+    store.shadow(version, share, by="ada", why="a look")
+
+
+def _roles(models: LiveModel) -> dict[str, set[str]]:
+    """Which versions answered 200 requests as what."""
+    chosen = [models.choose(str(number)) for number in range(200)]
+    return {role: {c.predictor.manifest.version for c in chosen if c.role == role} for role in {c.role for c in chosen}}
+
+
 class Gate(Store):
     """A store whose pointer or files can be held back, or refused."""
 
@@ -37,6 +54,13 @@ class Gate(Store):
         self.open.set()
         self.asked = threading.Event()
         self.down = False
+        self.downloads: list[str] = []
+        self.held: dict[str, threading.Event] = {}
+
+    def fetch(self, version: str, *arguments: Any) -> Path:
+        self.downloads.append(version)
+        assert self.held.get(version, self.open).wait(10)
+        return super().fetch(version, *arguments)
 
     def live(self) -> Live | None:
         self.asked.set()
@@ -358,6 +382,357 @@ def test_a_named_version_that_is_promoted_is_listed_once(
     assert models.loaded() == [second]
 
 
+# --- candidates
+
+
+@pytest.fixture
+def follow(models: LiveModel, clock: Any, settled: Callable[[], None]) -> Callable[[], None]:
+    """Let the model see the pointer of now, and load what it names."""
+
+    def followed() -> None:
+        clock.advance(STALE)
+        models.current()
+        settled()
+
+    return followed
+
+
+def test_a_canary_answers_its_part_of_the_requests_and_each_id_always_the_same(
+    models: LiveModel, store: Gate, promoted: str, second: str, follow: Callable[[], None]
+) -> None:
+    _canary(store, second, 0.3)
+    follow()
+    assert _roles(models) == {"live": {promoted}, "canary": {second}}
+    first = [models.choose(str(number)).role for number in range(200)]
+    assert 30 < first.count("canary") < 90
+    assert first == [models.choose(str(number)).role for number in range(200)]
+
+
+def test_a_canary_grows_without_being_loaded_again_and_keeps_who_has_met_it(
+    models: LiveModel, store: Gate, promoted: str, second: str, follow: Callable[[], None]
+) -> None:
+    met: list[set[int]] = []
+    for weight in (0.1, 0.5, 0.9):
+        _canary(store, second, weight)
+        follow()
+        met.append({number for number in range(200) if models.choose(str(number)).role == "canary"})
+    assert set() < met[0] < met[1] < met[2]
+    assert store.downloads == [promoted, second]
+
+
+def test_until_the_canary_is_loaded_the_live_version_answers_and_no_request_waits_for_it(
+    models: LiveModel, store: Gate, promoted: str, second: str, clock: Any, settled: Callable[[], None]
+) -> None:
+    models.current()
+    store.held[second] = threading.Event()
+    _canary(store, second)
+    clock.advance(STALE)
+    assert _roles(models) == {"live": {promoted}}, "though it is stale, the request waits for the pointer alone"
+    with pytest.raises(ModelUnavailable, match="is being loaded") as caught:
+        models.version("canary")
+    assert caught.value.remedy
+    store.held[second].set()
+    settled()
+    assert _roles(models) == {"live": {promoted}, "canary": {second}}
+
+
+def test_a_promotion_is_followed_while_a_candidate_is_still_being_loaded(
+    models: LiveModel, store: Gate, promoted: str, second: str, another: Callable[[int], str], clock: Any, cache: Path
+) -> None:
+    third = another(3)
+    models.current()
+    store.held[second] = threading.Event()
+    _shadow(store, second)
+    clock.advance(STALE)
+    models.current()
+    _promote(store, third)
+    clock.advance(STALE)
+    assert _version(models) == third
+    store.rollback(by="ada", why="not that either")
+    clock.advance(STALE)
+    assert _version(models) == third
+    store.held[second].set()
+    _join_refresh(30)
+    assert models.states() == [(third, ("live",))], "it was withdrawn while it was being loaded"
+    assert [path.name for path in cache.iterdir()] == [third]
+
+
+def test_promoting_a_loaded_canary_downloads_nothing_and_serves_the_same_predictor(
+    models: LiveModel, store: Gate, promoted: str, second: str, follow: Callable[[], None], cache: Path
+) -> None:
+    _canary(store, second)
+    follow()
+    loaded = models.version("canary")
+    _promote(store, second)
+    follow()
+    assert models.current() is loaded
+    assert _roles(models) == {"live": {second}}
+    assert store.downloads == [promoted, second]
+    assert [path.name for path in cache.iterdir()] == [second]
+
+
+def test_a_shadow_becomes_the_canary_and_then_live_with_one_download(
+    models: LiveModel, store: Gate, promoted: str, second: str, follow: Callable[[], None]
+) -> None:
+    steps: list[Callable[..., None]] = [_shadow, _canary, _promote]
+    for step in steps:
+        step(store, second)
+        follow()
+    assert _version(models) == second
+    assert store.downloads == [promoted, second]
+
+
+@pytest.mark.parametrize("put", [_canary, _shadow])
+def test_a_withdrawn_candidate_leaves_memory_and_disk(
+    models: LiveModel,
+    store: Gate,
+    promoted: str,
+    second: str,
+    follow: Callable[[], None],
+    cache: Path,
+    put: Callable[..., None],
+) -> None:
+    put(store, second)
+    follow()
+    assert {path.name for path in cache.iterdir()} == {promoted, second}
+    held = weakref.ref(models.version(second))
+    store.rollback(by="ada", why="worse")
+    follow()
+    assert models.loaded() == [promoted]
+    assert [path.name for path in cache.iterdir()] == [promoted]
+    assert held() is None
+
+
+@pytest.mark.parametrize("label", ["canary", "shadow"])
+def test_a_broken_candidate_is_refused_and_logged_and_the_live_version_answers(
+    models: LiveModel,
+    store: Gate,
+    promoted: str,
+    second: str,
+    follow: Callable[[], None],
+    damage: Callable[..., None],
+    live_logs: Any,
+    label: str,
+) -> None:
+    damage(second)
+    {"canary": _canary, "shadow": _shadow}[label](store, second)
+    follow()
+    assert _roles(models) == {"live": {promoted}}
+    assert models.shadow("1") is None
+    assert "model.int8.onnx.data" in models.refused[second]
+    (record,) = live_logs.of("version refused")
+    assert (record["model_version"], record["still_serving"]) == (second, promoted)
+    with pytest.raises(ModelUnavailable, match=r"model\.int8\.onnx\.data"):
+        models.version(label)
+
+
+def test_a_broken_candidate_leaves_no_files(
+    models: LiveModel,
+    store: Gate,
+    promoted: str,
+    second: str,
+    follow: Callable[[], None],
+    damage: Callable[..., None],
+    cache: Path,
+) -> None:
+    damage(second)
+    _canary(store, second)
+    follow()
+    assert [path.name for path in cache.iterdir()] == [promoted]
+
+
+def test_a_broken_canary_answers_once_it_is_mended(
+    models: LiveModel,
+    store: Gate,
+    promoted: str,
+    second: str,
+    clock: Any,
+    follow: Callable[[], None],
+    damage: Callable[..., None],
+) -> None:
+    damage(second)
+    _canary(store, second)
+    follow()
+    damage(second)  # flips the byte back
+    follow()
+    assert store.downloads.count(second) == 1, "it is left alone for a minute"
+    clock.advance(36)
+    follow()
+    assert _roles(models) == {"live": {promoted}, "canary": {second}}
+    assert models.refused == {}
+
+
+def test_a_candidate_that_s3_refuses_is_tried_again_at_the_next_poll(
+    models: LiveModel,
+    store: Gate,
+    promoted: str,
+    second: str,
+    follow: Callable[[], None],
+    live_logs: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away(*_: Any) -> Path:
+        raise StoreError("S3 is away.")
+
+    models.current()
+    _canary(store, second)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "fetch", away)
+        follow()
+    (record,) = live_logs.of("a candidate could not be loaded")
+    assert record["reason"] == "S3 is away."
+    assert _roles(models) == {"live": {promoted}}
+    follow()
+    assert _roles(models) == {"live": {promoted}, "canary": {second}}
+
+
+def test_with_a_broken_live_version_the_last_good_one_and_the_canary_answer(
+    models: LiveModel,
+    store: Gate,
+    promoted: str,
+    second: str,
+    another: Callable[[int], str],
+    follow: Callable[[], None],
+    damage: Callable[..., None],
+) -> None:
+    third = another(3)
+    _promote(store, second)
+    damage(second)
+    _canary(store, third)
+    follow()
+    assert _roles(models) == {"live": {promoted}, "canary": {third}}
+
+
+def test_a_shadow_scores_its_share_and_answers_nobody(
+    models: LiveModel, store: Gate, promoted: str, second: str, follow: Callable[[], None]
+) -> None:
+    _shadow(store, second, 0.3)
+    assert models.shadow("1") is None, "nothing is loaded yet"
+    follow()
+    assert _roles(models) == {"live": {promoted}}
+    sampled = [models.shadow(str(number)) for number in range(200)]
+    assert {found.manifest.version for found in sampled if found} == {second}
+    assert 30 < 200 - sampled.count(None) < 90
+    assert sampled == [models.shadow(str(number)) for number in range(200)]
+
+
+def test_what_the_canary_answers_is_not_held_against_the_shadow(
+    models: LiveModel,
+    store: Gate,
+    promoted: str,
+    second: str,
+    another: Callable[[int], str],
+    follow: Callable[[], None],
+) -> None:
+    _canary(store, second)
+    _shadow(store, another(3))
+    follow()
+    for number in range(200):
+        assert (models.shadow(str(number)) is None) == (models.choose(str(number)).role == "canary")
+
+
+def test_labels_name_versions(
+    models: LiveModel,
+    store: Gate,
+    promoted: str,
+    second: str,
+    another: Callable[[int], str],
+    follow: Callable[[], None],
+) -> None:
+    third = another(3)
+    _canary(store, second)
+    _shadow(store, third)
+    follow()
+    named = {label: models.version(label).manifest.version for label in ("live", "canary", "shadow")}
+    assert named == {"live": promoted, "canary": second, "shadow": third}
+    assert models.version(second) is models.version("canary"), "a version with a role is not loaded again"
+    assert models.states() == [(promoted, ("live",)), (second, ("canary",)), (third, ("shadow",))]
+    assert models.loaded() == [promoted, second, third]
+
+
+@pytest.mark.parametrize("label", ["canary", "shadow", "Live", "stable"])
+def test_a_label_that_nothing_has_is_unknown_and_those_there_are_are_named(
+    models: LiveModel, promoted: str, label: str
+) -> None:
+    with pytest.raises(UnknownResource) as caught:
+        models.version(label)
+    assert caught.value.field == "version"
+    assert label in caught.value.detail
+    assert "live, canary, shadow" in caught.value.remedy
+
+
+def test_a_version_addressed_by_name_that_becomes_the_canary_is_not_loaded_again(
+    models: LiveModel, store: Gate, promoted: str, second: str, follow: Callable[[], None]
+) -> None:
+    named = models.version(second)
+    assert models.states() == [(promoted, ("live",)), (second, ())]
+    _canary(store, second)
+    follow()
+    assert models.version("canary") is named
+    assert models.states() == [(promoted, ("live",)), (second, ("canary",))]
+    assert store.downloads == [promoted, second]
+
+
+# --- memory
+
+
+def test_bytes_are_those_of_the_files_of_every_version_in_memory(
+    models: LiveModel,
+    store: Gate,
+    promoted: str,
+    second: str,
+    another: Callable[[int], str],
+    follow: Callable[[], None],
+) -> None:
+    sizes = {}
+    for version in (promoted, second, third := another(3)):
+        manifest = store.manifest(version)
+        sizes[version] = sum(manifest.files[name].size for name in serving_files(manifest.serve))
+    assert models.bytes() == 0
+    models.current()
+    assert models.bytes() == sizes[promoted]
+    models.version(third)
+    _canary(store, second)
+    follow()
+    assert models.bytes() == sum(sizes.values())
+    models.unload_others()
+    assert models.bytes() == sizes[promoted] + sizes[second]
+    assert models.loaded() == [promoted, second]
+
+
+def test_an_unloaded_model_holds_nothing_and_loads_again_when_it_is_asked(
+    models: LiveModel, store: Gate, promoted: str, second: str, cache: Path
+) -> None:
+    held = weakref.ref(models.version(second))
+    models.unload()
+    assert models.bytes() == 0
+    assert list(cache.iterdir()) == []
+    assert held() is None
+    assert models.loaded() == [promoted]
+
+
+def test_a_request_in_flight_is_answered_by_a_model_that_is_unloaded(models: LiveModel, promoted: str) -> None:
+    predictor = models.current()
+    models.unload()
+    assert predictor.predict(["a good film"])[0].tokens == 5
+
+
+def test_a_request_that_waited_for_a_model_gets_it_even_if_it_was_unloaded_at_once(
+    models: LiveModel, store: Gate, promoted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two models that do not fit together, asked for at the same time."""
+    follow = LiveModel._follow
+
+    def unloaded_at_once(self: LiveModel) -> Any:
+        serving = follow(self)
+        self.unload()
+        return serving
+
+    monkeypatch.setattr(LiveModel, "_follow", unloaded_at_once)
+    assert _version(models) == promoted
+    assert models.bytes() == 0
+
+
 # --- the cache and concurrent requests
 
 
@@ -416,6 +791,57 @@ def test_concurrent_requests_never_fail_while_versions_are_swapped(
             done.set()
         assert {promoted, second} >= {version for each in requests for version in each.result(30)}
     assert models.refused == {}
+
+
+def test_no_request_fails_or_waits_for_a_model_while_candidates_come_and_go_and_are_promoted(
+    store: Gate, promoted: str, second: str, another: Callable[[int], str], cache: Path, live_logs: Any
+) -> None:
+    eager = Settings(model="demo", model_bucket="models-bucket", poll_seconds=0.0)
+    models = LiveModel(eager, store=store, cache=cache, logger=Logger(service="hot", stream=live_logs.stream))
+    models.current()
+    third, done = another(3), threading.Event()
+
+    def request(name: int) -> set[tuple[str, str]]:
+        seen, number = set(), 0
+        while not done.is_set():
+            number += 1
+            chosen = models.choose(f"{name} {number}")
+            assert abs(float(chosen.predictor.predict(["a good film"])[0].probabilities.sum()) - 1) < 1e-6
+            seen.add((chosen.predictor.manifest.version, chosen.role))
+        return seen
+
+    steps: list[tuple[Callable[[], object], tuple[str, str]]] = [
+        (lambda: _canary(store, second), (second, "canary")),
+        (lambda: _promote(store, second), (second, "live")),
+        (lambda: _shadow(store, third), (second, "live")),
+        (lambda: _canary(store, third), (third, "canary")),
+        (lambda: store.rollback(by="ada", why=""), (second, "live")),
+        (lambda: store.rollback(by="ada", why=""), (promoted, "live")),
+    ]
+    with ThreadPoolExecutor(4) as threads:
+        requests = [threads.submit(request, name) for name in range(4)]
+        try:
+            for change, expected in steps:
+                change()
+                _wait_until(lambda expected=expected: _seen(models, *expected))  # type: ignore[misc]
+        finally:
+            done.set()
+        seen = {answer for each in requests for answer in each.result(30)}
+    _join_refresh(30)
+    assert {expected for _, expected in steps} <= seen
+    assert models.refused == {}
+
+
+def _seen(models: LiveModel, version: str, role: str) -> bool:
+    chosen = [models.choose(str(number)) for number in range(20)]
+    return any((c.predictor.manifest.version, c.role) == (version, role) for c in chosen)
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _join_refresh(seconds: float) -> None:

@@ -1,5 +1,6 @@
 """The HTTP surface, through API Gateway events: every answer, every status, every remedy."""
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,11 +12,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from functions.predict.live import LiveModel
+from functions.predict.models import Models
 from functions.predict.routes import Service
+from functions.predict.shadowing import Shadowing
 from slipway.predictor import Predictor
 from slipway.settings import Settings
 from slipway.store import Store
+from tests.predict.conftest import settle
 
 PREDICT = "/v1/models/demo:predict"
 UNKNOWN = "20261123T120000Z-ffffffffffff"
@@ -96,6 +99,123 @@ def test_an_event_without_headers_is_read(call: Any, promoted: str) -> None:
     assert call.answer(event).status == 200
 
 
+# --- the other dialects
+
+TEXTS = [f"the film was {'very ' * i}good" for i in range(31)]
+
+
+def test_one_text_has_one_answer_in_every_dialect_alone_and_in_company(call: Any, promoted: str) -> None:
+    text = "a lovely superb moving film"
+    tensor = {"name": "text", "datatype": "BYTES"}
+    found = [
+        call.predict(text).document["predictions"][0]["scores"]["positive"],
+        call.predict(text, *TEXTS).document["predictions"][0]["scores"]["positive"],
+        call("POST", "/predict", {"inputs": text}).document[0]["score"],
+        call("POST", "/predict", {"inputs": [*TEXTS, text]}).document[-1][0]["score"],
+        call("POST", "/v1/models/demo:explain", {"instances": [text]}).document["explanations"][0]["score"],
+    ]
+    for data in ([text], [*TEXTS, text]):
+        body = {"inputs": [tensor | {"shape": [len(data)], "data": data}]}
+        label, score, _ = call("POST", "/v2/models/demo/infer", body).document["outputs"]
+        assert label["data"][-1] == "positive"
+        found.append(score["data"][-1])
+    assert found == pytest.approx([found[0]] * len(found), abs=1e-5)
+
+
+def test_v2_says_what_there_is(call: Any, promoted: str, second: str) -> None:
+    assert call("GET", "/v2").document["extensions"] == ["binary_tensor_data"]
+    assert call("GET", "/v2/models/demo").document["versions"] == [promoted]
+    assert call("GET", f"/v2/models/demo/versions/{second}").document["versions"] == [promoted, second]
+    assert call("GET", f"/v2/models/demo/versions/{second}/ready").document["model_version"] == second
+    _problem(call("GET", "/v2/models/other/ready"), 404, field="model")
+
+
+def test_v2_takes_texts_in_binary(call: Any, promoted: str) -> None:
+    text = "ein schöner Film".encode()
+    raw = len(text).to_bytes(4, "little") + text
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(raw)}}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    event = {
+        "path": "/v2/models/demo/infer",
+        "httpMethod": "POST",
+        "headers": {"Inference-Header-Content-Length": str(len(head))},
+        "requestContext": {"requestId": "c6af9ac6"},
+        "body": base64.b64encode(head + raw).decode(),
+        "isBase64Encoded": True,
+    }
+    assert call.answer(event).document["outputs"][0]["shape"] == [1]
+
+
+def test_tei_says_what_there_is(call: Any, promoted: str) -> None:
+    assert call("GET", "/info").document["model_sha"] == promoted
+    assert call("GET", "/health").status == 200
+
+
+def test_the_metadata_are_where_tf_serving_has_them(call: Any, promoted: str) -> None:
+    document = call("GET", "/v1/models/demo/metadata").document
+    assert document["model_spec"] == {"name": "demo", "signature_name": "", "version": promoted}
+
+
+def test_a_label_in_the_path_names_a_version(call: Any, promoted: str, second: str, store: Store) -> None:
+    store.canary(second, 0.01, by="ada", why="")
+    call("GET", "/v2/health/ready")
+    settle()
+    for label, version in (("live", promoted), ("canary", second)):
+        answer = call("POST", f"/v1/models/demo/labels/{label}:predict", {"instances": ["a film"]})
+        assert answer.document["model_version"] == version
+    states = call("GET", "/v1/models/demo").document["model_version_status"]
+    assert [(s["version"], s["labels"]) for s in states] == [(promoted, ["live"]), (second, ["canary"])]
+
+
+def test_words_are_explained_with_offsets_into_the_text(call: Any, promoted: str) -> None:
+    text = "🎉 the  film was awful boring dull"
+    explained = call("POST", "/v1/models/demo:explain", {"instances": [text]}).document["explanations"][0]
+    assert all(text[word["start"] : word["end"]] == word["word"] for word in explained["words"])
+    assert [word["word"] for word in explained["words"]][-3:] == ["awful", "boring", "dull"]
+    assert explained["about"] == explained["label"] == "negative"
+
+
+def test_an_explanation_has_its_limit(
+    settings: Settings, deployment: Models, promoted: str, caller: Callable[..., Any]
+) -> None:
+    tight = caller(Service(replace(settings, max_request_tokens=40), deployment, Shadowing(print)).handle)
+    texts = {"instances": ["the film was good"] * 2}
+    _problem(tight("POST", "/v1/models/demo:explain", texts), 413, field="instances")
+    _problem(
+        tight("POST", "/v1/models/demo:explain", texts | {"parameters": {"truncate": "left"}}),
+        422,
+        field="parameters.truncate",
+    )
+
+
+def test_a_shadow_scores_what_was_answered(
+    call: Any, promoted: str, second: str, store: Store, shadowing: Shadowing, logs: Any
+) -> None:
+    store.shadow(second, 1.0, by="ada", why="")
+    call("GET", "/v2/health/ready")
+    settle()
+    answers = call.predict("a superb film", "an awful film").document
+    assert answers["model_version"] == promoted
+    assert shadowing.drain(10)
+    (line,) = logs.of("shadowed")
+    assert (line["model_version"], line["texts"]) == (second, 2)
+
+
+# --- pages
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_page_is_whole_and_may_load_nothing_else(call: Any, path: str) -> None:
+    answer = call("GET", path)
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "<script" in answer.body
+
+
+def test_the_description_of_the_api_needs_no_model(call: Any) -> None:
+    assert call("GET", "/openapi.json").document["openapi"] == "3.1.0"
+
+
 # --- status and health
 
 
@@ -136,7 +256,7 @@ def test_the_process_is_alive_without_a_model_and_ready_only_with_one(
 
 
 def test_ready_means_that_an_inference_ran(
-    call: Any, models: LiveModel, promoted: str, monkeypatch: pytest.MonkeyPatch
+    call: Any, deployment: Models, promoted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
     really = Predictor.predict
@@ -147,7 +267,7 @@ def test_ready_means_that_an_inference_ran(
 
     monkeypatch.setattr(Predictor, "predict", predict)
     assert call("GET", "/v2/health/ready").status == 200
-    assert asked == [models.current().manifest.golden[0].text]
+    assert asked == [deployment.default.current().manifest.golden[0].text]
 
 
 def test_a_model_that_cannot_infer_is_not_ready(call: Any, promoted: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,14 +320,8 @@ def test_a_stranger_is_not_told_where_the_models_are_kept(call: Any, promoted: s
 @pytest.mark.parametrize(
     "route",
     [
-        "GET /",
         f"GET {PREDICT}x",
-        f"PUT {PREDICT}",
-        "POST /v1/models/demo",
-        "DELETE /v1/models/demo",
-        "POST /v1/models/:predict",
         "POST /v1/models/a/b:predict",
-        "POST /v2/health/live",
         "GET /v3",
     ],
 )
@@ -218,9 +332,25 @@ def test_another_route_is_unknown_and_those_that_exist_are_named(call: Any, prom
     assert problem["remedy"]
 
 
+@pytest.mark.parametrize(
+    ("route", "allowed"),
+    [
+        (f"PUT {PREDICT}", "GET, POST"),  # a model may be called demo:predict
+        ("DELETE /v1/models/demo", "GET"),
+        ("POST /v2/health/live", "GET"),
+        ("GET /predict", "POST"),
+        ("DELETE /", "GET, POST"),
+    ],
+)
+def test_another_method_is_told_which_ones_there_are(call: Any, promoted: str, route: str, allowed: str) -> None:
+    answer = call(*route.split(), {"instances": ["a"]})
+    _problem(answer, 405)
+    assert answer.headers["allow"] == allowed
+
+
 def test_seven_megabytes_are_too_large(call: Any, promoted: str) -> None:
     problem = _problem(call.predict("a" * 7_000_000), 413)
-    assert "5,500,000" in problem["detail"]
+    assert "4,400,000" in problem["detail"]
     assert problem["remedy"]
 
 
@@ -231,9 +361,9 @@ def test_five_thousand_instances_are_too_many(call: Any, promoted: str) -> None:
 
 
 def test_too_many_tokens_are_refused_before_the_model_runs(
-    settings: Settings, models: LiveModel, promoted: str, caller: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, deployment: Models, promoted: str, caller: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tight = caller(Service(replace(settings, max_request_tokens=20), models).app.resolve)
+    tight = caller(Service(replace(settings, max_request_tokens=20), deployment, Shadowing(print)).handle)
     assert tight.predict("a film", "a good film", "the film").status == 200
     monkeypatch.setattr(Predictor, "classify", lambda *_: pytest.fail("it ran"))
     problem = _problem(tight.predict(*["a good film"] * 5), 413, field="instances")

@@ -1,6 +1,7 @@
 """Text to token ids: the same alone and in a batch, cut as asked, and never structure."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,24 @@ def test_under_the_policy_error_the_first_text_that_is_too_long_is_named(encoder
         encoder.encode(["short", long, long], truncation="error")
     assert caught.value.field == "instances[1]"
     assert "film" not in str(caught.value)
+
+
+@settings(max_examples=150, deadline=None)
+@given(count=st.integers(0, 200))
+def test_windows_cover_the_whole_text_and_the_last_is_full(encoder: Encoder, count: int) -> None:
+    text = " ".join(f"filler{i}" for i in range(count))
+    (encoded,) = encoder.encode([text], truncation="windows")
+    words = [_ids(encoder, f"filler{i}")[1] for i in range(count)]
+    assert not encoded.truncated
+    assert encoded.cost == sum(map(len, encoded.windows))
+    if count <= MAX - 2:
+        assert [window.tolist() for window in encoded.windows] == [[CLS, *words, SEP]]
+        return
+    assert {len(window) for window in encoded.windows} == {MAX}
+    runs = [[words.index(token) for token in window[1:-1].tolist()] for window in encoded.windows]
+    assert all(run == list(range(run[0], run[0] + MAX - 2)) for run in runs)
+    assert (runs[0][0], runs[-1][-1]) == (0, count - 1)
+    assert all(before[0] < after[0] <= before[-1] + 1 for before, after in pairwise(runs)), "no word is left out"
 
 
 def test_under_the_policy_error_a_text_that_just_fits_passes(encoder: Encoder) -> None:

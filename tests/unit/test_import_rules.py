@@ -15,7 +15,9 @@ RUNTIME = ROOT / "layers" / "runtime" / "python"
 OURS = {"slipway", "functions", "model_build", "infra", "tests"}
 BUILD_ONLY = {"torch", "transformers", "accelerate", "sklearn", "onnx", "huggingface_hub", "pydantic"}
 # urllib3 comes with botocore, whose errors it raises; snapshot_restore_py with Lambda's runtime client.
-RUNTIME_PACKAGES = {"numpy", "onnxruntime", "tokenizers", "boto3", "botocore", "urllib3", "aws_lambda_powertools"}
+RUNTIME_PACKAGES = {
+    *("numpy", "onnxruntime", "tokenizers", "boto3", "botocore", "urllib3", "obstore", "aws_lambda_powertools"),
+}
 FUNCTION_PACKAGES = RUNTIME_PACKAGES | {"snapshot_restore_py"}
 
 
@@ -94,6 +96,7 @@ def test_torch_and_its_kin_are_imported_only_by_model_build(path: Path) -> None:
         ("onnxruntime", "predictor.py"),
         ("boto3", "objects.py"),
         ("botocore", "objects.py"),
+        ("obstore", "quick_objects.py"),
         ("tokenizers", "encoding.py"),
     ],
 )
@@ -102,7 +105,9 @@ def test_one_module_of_slipway_uses_each_heavy_package(package: str, only: str) 
 
 
 def test_functions_leave_s3_and_onnxruntime_to_slipway() -> None:
-    assert not [path for path in _functions if _packages(path) & {"boto3", "botocore", "onnxruntime", "tokenizers"}]
+    assert not [
+        path for path in _functions if _packages(path) & {"boto3", "botocore", "obstore", "onnxruntime", "tokenizers"}
+    ]
 
 
 _PROBE = """
@@ -113,7 +118,7 @@ print("PACKAGES", json.dumps(sorted({{name.partition(".")[0] for name in sys.mod
 """
 
 
-def _loaded_by(statement: str) -> set[str]:
+def _loaded_by(statement: str, **variables: str) -> set[str]:
     script = _PROBE.format(runtime=str(RUNTIME), root=str(ROOT), statement=statement)
     environment = {
         **os.environ,
@@ -121,6 +126,7 @@ def _loaded_by(statement: str) -> set[str]:
         "SLIPWAY_MODEL_BUCKET": "bucket",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # nothing listens there: it starts without a model
         "AWS_MAX_ATTEMPTS": "1",
+        **variables,
     }
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     answer = next(line for line in done.stdout.splitlines() if line.startswith("PACKAGES"))
@@ -131,6 +137,16 @@ def test_the_predict_function_pulls_in_nothing_that_only_the_build_needs() -> No
     loaded = _loaded_by("import functions.predict.handler")
     assert {"onnxruntime", "tokenizers", "boto3"} <= loaded, "the probe measured the real thing"
     assert not loaded & (BUILD_ONLY | {"model_build", "infra", "pandas", "scipy", "requests"})
+
+
+def test_in_lambda_a_cold_start_does_without_boto3_and_asyncio() -> None:
+    loaded = _loaded_by(
+        "import functions.predict.handler",
+        AWS_LAMBDA_FUNCTION_NAME="predict",
+        AWS_REGION="eu-central-1",
+    )
+    assert "obstore" in loaded
+    assert not loaded & {"boto3", "s3transfer", "asyncio"}  # Powertools asks botocore's top module for its version
 
 
 def test_the_settings_that_infra_reads_cost_no_numpy() -> None:

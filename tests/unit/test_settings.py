@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.errors import SettingsError
-from slipway.settings import Settings, function_vcpus
+from slipway.settings import Settings, function_memory_mb, function_vcpus
 
 REQUIRED = {"SLIPWAY_MODEL": "demo", "SLIPWAY_MODEL_BUCKET": "bucket"}
 _names = st.text("abcdefghijklmnopqrstuvwxyz0123456789-.", min_size=1)
@@ -23,6 +23,8 @@ _counts = st.integers(0, 10**12)
         max_body_bytes=_counts,
         max_instances=_counts,
         max_request_tokens=_counts,
+        models=st.lists(_names).map(",".join),
+        model_memory_mb=_counts,
     )
 )
 def test_what_infra_writes_is_what_the_function_reads(settings: Settings) -> None:
@@ -70,3 +72,18 @@ def test_threads_follow_the_memory(memory: str, vcpus: int) -> None:
 
 def test_outside_of_lambda_there_is_one_thread() -> None:
     assert function_vcpus({}) == 1
+    assert function_memory_mb({}) == 1769
+
+
+@pytest.mark.parametrize(
+    ("models", "names"),
+    [
+        ("", ["demo"]),
+        ("reviews", ["demo", "reviews"]),
+        (" reviews ,tickets,", ["demo", "reviews", "tickets"]),
+        ("tickets,demo,tickets", ["demo", "tickets"]),
+        (",", ["demo"]),
+    ],
+)
+def test_the_default_model_comes_first_and_each_name_once(models: str, names: list[str]) -> None:
+    assert Settings.from_env({**REQUIRED, "SLIPWAY_MODELS": models}).model_names() == names

@@ -1,5 +1,6 @@
 """The model store against moto's S3: versions, pointer, ledger; races, kills and full disks."""
 
+import dataclasses
 import errno
 import shutil
 import threading
@@ -21,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from slipway.artifact import MANIFEST, read_manifest, serving_files
 from slipway.errors import ArtifactError, Conflict, StoreError, UnknownVersion
 from slipway.predictor import load_predictor
-from slipway.releases import Live
+from slipway.releases import Canary, Live, Shadow
 from slipway.store import Store
 
 PREFIX = "models/demo/"
@@ -252,6 +253,151 @@ def test_a_rollback_to_a_version_that_was_deleted_is_refused(versions: Store) ->
     assert live.version == B
 
 
+# --- candidates
+
+
+def _canary(store: Store, version: str, weight: float = 0.1) -> Live:
+    return store.canary(version, weight, by="ada", why="a try")
+
+
+def _shadow(store: Store, version: str, share: float = 1.0) -> Live:
+    return store.shadow(version, share, by="ada", why="a look")
+
+
+def test_a_canary_leaves_the_live_version_and_is_in_the_ledger(versions: Store) -> None:
+    _promote(versions, A)
+    live = _canary(versions, B, 0.1)
+    assert versions.live() == live == versions.history()[-1]
+    assert (live.version, live.action, live.canary, live.shadow) == (A, "canary", Canary(B, 0.1), None)
+    assert (live.by, live.why) == ("ada", "a try")
+
+
+def test_a_shadow_leaves_the_live_version_and_is_in_the_ledger(versions: Store) -> None:
+    _promote(versions, A)
+    live = _shadow(versions, B, 0.25)
+    assert versions.live() == live == versions.history()[-1]
+    assert (live.version, live.action, live.canary, live.shadow) == (A, "shadow", None, Shadow(B, 0.25))
+
+
+def test_a_canary_grows_and_is_promoted(versions: Store) -> None:
+    _promote(versions, A)
+    for weight in (0.01, 0.1, 0.5):
+        assert _canary(versions, B, weight).canary == Canary(B, weight)
+    _promote(versions, B)
+    live = versions.live()
+    assert live
+    assert (live.version, live.action, live.canary) == (B, "promote", None)
+    assert len(_keys("ledger/")) == len(versions.history()) == 5
+    assert versions.rollback(by="ada", why="").version == A
+
+
+def test_a_canary_and_a_shadow_are_tried_at_once(versions: Store) -> None:
+    _promote(versions, A)
+    _canary(versions, B)
+    live = _shadow(versions, C)
+    assert live.candidates() == [B, C]
+
+
+def test_a_version_has_one_role(versions: Store) -> None:
+    _promote(versions, A)
+    _shadow(versions, B)
+    live = _canary(versions, B)
+    assert (live.canary, live.shadow) == (Canary(B, 0.1), None)
+    live = _shadow(versions, B)
+    assert (live.canary, live.shadow) == (None, Shadow(B, 1.0))
+
+
+def test_promoting_something_else_ends_the_canary_and_lets_the_shadow_go_on(versions: Store) -> None:
+    _promote(versions, A)
+    _canary(versions, B)
+    _shadow(versions, C)
+    _promote(versions, D)
+    live = versions.live()
+    assert live
+    assert (live.version, live.canary, live.shadow) == (D, None, Shadow(C, 1.0))
+
+
+def test_promoting_the_shadow_ends_it(versions: Store) -> None:
+    _promote(versions, A)
+    _shadow(versions, B)
+    _promote(versions, B)
+    live = versions.live()
+    assert live
+    assert live.candidates() == []
+
+
+def test_a_rollback_withdraws_the_candidates_and_the_next_one_goes_back(versions: Store) -> None:
+    _promote(versions, A, B)
+    _canary(versions, C)
+    _shadow(versions, D)
+    live = versions.rollback(by="ada", why="it is worse")
+    assert (live.version, live.action, live.candidates(), live.why) == (B, "withdraw", [], "it is worse")
+    assert versions.live() == live == versions.history()[-1]
+    assert versions.rollback(by="ada", why="").version == A
+
+
+def test_a_rollback_to_a_version_leaves_no_candidate(versions: Store) -> None:
+    _promote(versions, A, B)
+    _canary(versions, C)
+    _shadow(versions, D)
+    live = versions.rollback(by="ada", why="", to=A)
+    assert (live.version, live.action, live.candidates()) == (A, "rollback", [])
+
+
+def test_a_canary_that_was_never_promoted_is_no_target_of_a_rollback(versions: Store) -> None:
+    _promote(versions, A)
+    _canary(versions, B)
+    _promote(versions, C)
+    assert versions.rollback(by="ada", why="").version == A
+
+
+def test_a_candidate_can_be_withdrawn_after_its_version_was_deleted(versions: Store) -> None:
+    _promote(versions, A)
+    _canary(versions, B)
+    for version in (A, B):
+        boto3.client("s3").delete_object(Bucket="models-bucket", Key=f"{PREFIX}{version}/{MANIFEST}")
+    assert versions.rollback(by="ada", why="").candidates() == []
+
+
+@pytest.mark.parametrize("put", [_canary, _shadow])
+def test_nothing_is_tried_before_something_is_live(versions: Store, put: Callable[..., Live]) -> None:
+    with pytest.raises(StoreError, match="No version of 'demo' is live") as caught:
+        put(versions, A)
+    assert "Promote it" in caught.value.remedy
+    assert _keys("ledger/") == []
+
+
+@pytest.mark.parametrize("put", [_canary, _shadow])
+def test_the_live_version_is_not_tried_beside_itself(versions: Store, put: Callable[..., Live]) -> None:
+    _promote(versions, A)
+    with pytest.raises(StoreError, match=f"{A} is the live version") as caught:
+        put(versions, A)
+    assert caught.value.remedy
+    assert len(_keys("ledger/")) == 1
+
+
+@pytest.mark.parametrize("put", [_canary, _shadow])
+@pytest.mark.parametrize("version", ["20261123T120000Z-ffffffffffff", "latest", "../x"])
+def test_an_unknown_candidate_is_refused_by_name(versions: Store, put: Callable[..., Live], version: str) -> None:
+    _promote(versions, A)
+    with pytest.raises(UnknownVersion) as caught:
+        put(versions, version)
+    assert repr(version) in caught.value.detail
+    assert len(_keys("ledger/")) == 1
+
+
+@pytest.mark.parametrize(
+    ("put", "part"),
+    [(_canary, 0.0), (_canary, 1.0), (_canary, -0.1), (_canary, float("nan")), (_shadow, 0.0), (_shadow, 1.1)],
+)
+def test_a_part_that_is_none_is_named(versions: Store, put: Callable[..., Live], part: float) -> None:
+    _promote(versions, A)
+    with pytest.raises(StoreError, match=f"not {part}") as caught:
+        put(versions, B, part)
+    assert caught.value.remedy
+    assert len(_keys("ledger/")) == 1
+
+
 # --- races
 
 
@@ -305,6 +451,58 @@ def test_a_promotion_that_always_loses_gives_up_in_words(versions: Store) -> Non
     with pytest.raises(Conflict):
         busy.promote(B, by="bob", why="")
     assert B not in _served(versions)
+
+
+def test_of_a_canary_and_a_promotion_at_once_the_promotion_counts_and_the_canary_is_refused(versions: Store) -> None:
+    """What it was to be weighed against has changed: whoever set it decides again."""
+    _promote(versions, A)
+    wire = Wire("put_object", "live.json", before=lambda: _promote(versions, B))
+    with pytest.raises(Conflict) as caught:
+        _canary(Store("models-bucket", "demo", wire), C)
+    assert "slipway history" in caught.value.remedy
+    live = versions.live()
+    assert live
+    assert (live.version, live.canary) == (B, None)
+
+
+def test_of_two_promotions_at_once_with_a_canary_both_are_recorded_and_no_canary_is_left(versions: Store) -> None:
+    _promote(versions, A)
+    _canary(versions, B)
+    wire = Wire("put_object", "live.json", before=lambda: _promote(versions, B))
+    live = Store("models-bucket", "demo", wire).promote(C, by="bob", why="at the same time")
+    assert versions.live() == live
+    assert (live.version, live.canary) == (C, None)
+    assert [(entry.version, entry.action) for entry in versions.history()] == [
+        (A, "promote"),
+        (A, "canary"),
+        (B, "promote"),
+        (C, "promote"),
+    ]
+
+
+def test_a_promotion_that_is_done_again_keeps_the_shadow_that_came_between(versions: Store) -> None:
+    _promote(versions, A)
+    wire = Wire("put_object", "live.json", before=lambda: _shadow(versions, B))
+    live = Store("models-bucket", "demo", wire).promote(C, by="bob", why="at the same time")
+    assert (live.version, live.shadow) == (C, Shadow(B, 1.0))
+
+
+@pytest.mark.parametrize("put", [_canary, _shadow])
+def test_a_candidate_whose_answer_was_lost_on_the_way_is_known_to_be_set(
+    versions: Store, put: Callable[..., Live]
+) -> None:
+    _promote(versions, A)
+    live = put(Store("models-bucket", "demo", Wire("put_object", "live.json", lost=True)), B)
+    assert versions.live() == live == versions.history()[-1]
+
+
+def test_a_canary_killed_before_its_ledger_entry_is_recorded_by_the_next_switch(versions: Store) -> None:
+    _promote(versions, A)
+    with pytest.raises(KeyboardInterrupt):
+        _canary(Store("models-bucket", "demo", KilledAfterPointer()), B)
+    _promote(versions, B)
+    assert len(_keys("ledger/")) == 3
+    assert versions.history()[1].canary == Canary(B, 0.1)
 
 
 @pytest.mark.parametrize("action", ["promote", "rollback"])
@@ -378,6 +576,60 @@ def test_a_pointer_that_cannot_be_read_is_named(versions: Store, raw: bytes) -> 
     boto3.client("s3").put_object(Bucket="models-bucket", Key=f"{PREFIX}live.json", Body=raw)
     with pytest.raises(StoreError, match=r"s3://models-bucket/models/demo/live\.json"):
         versions.live()
+
+
+# --- diff
+
+
+def test_two_builds_of_one_configuration_differ_in_their_seed_and_its_effects(
+    store: Store, tiny_artifact: Path, second_artifact: Path
+) -> None:
+    a, b = store.publish(tiny_artifact), store.publish(second_artifact)
+    found = store.diff(a, b)
+    assert (found.a, found.b) == (a, b)
+    assert (found.labels_added, found.labels_removed) == ([], [])
+    assert (found.training["seed"].a, found.training["seed"].b) == (13, 14)
+    assert "epochs" not in found.training, "what is equal is left out"
+    assert found.same_data
+    assert not found.same_build
+    manifests = store.manifest(a), store.manifest(b)
+    accuracy = found.metrics["test"]["int8"]["accuracy"]
+    assert [accuracy.a, accuracy.b] == [m.metrics["test"]["int8"]["accuracy"] for m in manifests]
+    assert accuracy.difference == accuracy.b - accuracy.a
+    assert found.sizes["tokenizer.json"].difference == 0
+    assert found.speed["int8"].keys() == manifests[0].speed["int8"].keys()
+    assert found.settings["serve"].difference is None
+
+
+def test_a_version_does_not_differ_from_itself(store: Store, tiny_artifact: Path) -> None:
+    version = store.publish(tiny_artifact)
+    found = store.diff(version, version)
+    assert found.same_data
+    assert found.same_build
+    assert found.training == {}
+    assert {change.difference for change in found.sizes.values()} == {0}
+
+
+def test_other_labels_a_metric_and_a_file_that_one_side_lacks(store: Store, artifact: Path) -> None:
+    manifest = read_manifest(artifact)
+    labels = ["negative", "neutral"]
+    metrics = {"test": {"int8": {"accuracy": 0.5}}}
+    changed = dataclasses.replace(manifest, version="", labels=labels, metrics=metrics, training={"seed": 13, "new": 1})
+    (artifact / MANIFEST).write_bytes(manifest.to_json())
+    a = store.publish(artifact)
+    (artifact / MANIFEST).write_bytes(changed.to_json())
+    found = store.diff(a, store.publish(artifact))
+    assert (found.labels_added, found.labels_removed) == (["neutral"], ["positive"])
+    gone = found.metrics["dev"]["fp32"]["accuracy"]
+    assert (gone.a, gone.b, gone.difference) == (manifest.metrics["dev"]["fp32"]["accuracy"], None, None)
+    assert (found.training["new"].a, found.training["new"].b) == (None, 1)
+    assert "seed" not in found.training
+
+
+def test_an_unknown_version_cannot_be_compared(store: Store, tiny_artifact: Path) -> None:
+    version = store.publish(tiny_artifact)
+    with pytest.raises(UnknownVersion, match=A):
+        store.diff(version, A)
 
 
 # --- fetch
@@ -482,6 +734,7 @@ class Releases(RuleBasedStateMachine):
         self.store = Store("models-bucket", "demo")
         self.served: list[str] = []
         self.stack: list[str] = []
+        self.candidates: dict[str, str] = {}
 
     def teardown(self) -> None:
         self.aws.stop()
@@ -490,6 +743,7 @@ class Releases(RuleBasedStateMachine):
         self.served.append(version)
         if self.stack[-1:] != [version]:
             self.stack.append(version)
+        self.candidates = {r: v for r, v in self.candidates.items() if r == "shadow" and v != version}
 
     @rule(version=st.sampled_from([A, B, C]))
     def promote(self, version: str) -> None:
@@ -502,14 +756,34 @@ class Releases(RuleBasedStateMachine):
             Store("models-bucket", "demo", KilledAfterPointer()).promote(version, by="", why="")
         self._serves(version)
 
-    @precondition(lambda self: len(self.stack) > 1)
+    @precondition(lambda self: self.stack)
+    @rule(version=st.sampled_from([A, B, C]), role=st.sampled_from(["canary", "shadow"]))
+    def try_beside(self, version: str, role: str) -> None:
+        put = {"canary": self.store.canary, "shadow": self.store.shadow}[role]
+        if version == self.stack[-1]:
+            with pytest.raises(StoreError, match="beside itself"):
+                put(version, 0.5, by="", why="")
+            return
+        put(version, 0.5, by="", why="")
+        self.served.append(self.stack[-1])
+        self.candidates = {name: other for name, other in self.candidates.items() if other != version}
+        self.candidates[role] = version
+
+    @precondition(lambda self: self.candidates)
+    @rule()
+    def withdraw(self) -> None:
+        assert self.store.rollback(by="", why="").version == self.stack[-1]
+        self.served.append(self.stack[-1])
+        self.candidates = {}
+
+    @precondition(lambda self: len(self.stack) > 1 and not self.candidates)
     @rule()
     def rollback(self) -> None:
         self.stack.pop()
         assert self.store.rollback(by="", why="").version == self.stack[-1]
         self.served.append(self.stack[-1])
 
-    @precondition(lambda self: len(self.stack) < 2)
+    @precondition(lambda self: len(self.stack) < 2 and not self.candidates)
     @rule()
     def rollback_has_nowhere_to_go(self) -> None:
         with pytest.raises(StoreError, match="nothing to roll back to"):
@@ -520,6 +794,8 @@ class Releases(RuleBasedStateMachine):
         live = self.store.live()
         assert [entry.version for entry in self.store.history()] == self.served
         assert (live.version if live else None) == (self.served[-1] if self.served else None)
+        named = {"canary": live.canary, "shadow": live.shadow} if live else {}
+        assert {role: candidate.version for role, candidate in named.items() if candidate} == self.candidates
 
 
 class TestReleases(Releases.TestCase):  # type: ignore[valid-type,misc]

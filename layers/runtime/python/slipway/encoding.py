@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from slipway.errors import ArtifactError, InvalidRequest
 
-Truncation = Literal["right", "left", "error"]
+Truncation = Literal["right", "left", "error", "windows"]
 TRUNCATIONS: tuple[Truncation, ...] = get_args(Truncation)
 
 TokenIds = npt.NDArray[np.int32]
@@ -21,16 +21,23 @@ TokenIds = npt.NDArray[np.int32]
 class Encoded:
     """One text as the model sees it.
 
-    ``ids`` has shape (tokens,), special tokens included. ``tokens`` counts them before truncation.
+    Each of ``windows`` has shape (tokens,), special tokens included; there is one, unless the policy ``windows`` cut a
+    long text into several. ``tokens`` counts those of the whole text.
     """
 
-    ids: TokenIds
+    windows: tuple[TokenIds, ...]
     tokens: int
+    truncated: bool = False
 
     @property
-    def truncated(self) -> bool:
-        """Whether the model sees only a part of the text."""
-        return self.tokens > len(self.ids)
+    def ids(self) -> TokenIds:
+        """The first window, which is the only one under every other policy."""
+        return self.windows[0]
+
+    @property
+    def cost(self) -> int:
+        """Tokens that are computed for this text."""
+        return sum(map(len, self.windows))
 
 
 class Encoder:
@@ -47,7 +54,7 @@ class Encoder:
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         self._prefix, self._suffix = _special_tokens(tokenizer)
-        self._room = max_tokens - len(self._prefix) - len(self._suffix)
+        self.room = max_tokens - len(self._prefix) - len(self._suffix)
 
     @classmethod
     def load(cls, path: Path, *, max_tokens: int) -> "Encoder":
@@ -57,25 +64,40 @@ class Encoder:
         except Exception as error:  # tokenizers raises bare Exception for whatever it cannot read
             raise ArtifactError(f"{path.name} is not a readable tokenizer: {error}.") from error
 
-    def encode(self, texts: Sequence[str], *, truncation: Truncation = "right") -> list[Encoded]:
+    def encode(
+        self, texts: Sequence[str], *, truncation: Truncation = "right", source: str = "instances"
+    ) -> list[Encoded]:
         """Token ids of each text, in order.
 
-        Raises InvalidRequest under the policy ``error`` for the first text that is too long.
+        Raises InvalidRequest under the policy ``error`` for the first text that is too long; ``source`` is the list
+        that the request calls the texts.
         """
         encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [self._fit(encoding.ids, row, truncation) for row, encoding in enumerate(encodings)]
+        return [self._fit(encoding.ids, f"{source}[{row}]", truncation) for row, encoding in enumerate(encodings)]
 
-    def _fit(self, ids: list[int], row: int, truncation: Truncation) -> Encoded:
+    def surround(self, ids: Sequence[int]) -> TokenIds:
+        """Ids of a text's own tokens with the special ones around them, shape (tokens,)."""
+        return np.array([*self._prefix, *ids, *self._suffix], np.int32)
+
+    def _fit(self, ids: list[int], field: str, truncation: Truncation) -> Encoded:
         tokens = len(self._prefix) + len(ids) + len(self._suffix)
-        if tokens > self.max_tokens:
-            if truncation == "error":
-                raise InvalidRequest(
-                    f"The text has {tokens} tokens; the model reads {self.max_tokens}.",
-                    field=f"instances[{row}]",
-                    remedy='Shorten it, or send "truncate": "right" or "left".',
-                )
-            ids = ids[: self._room] if truncation == "right" else ids[-self._room :]
-        return Encoded(np.array([*self._prefix, *ids, *self._suffix], np.int32), tokens)
+        if tokens <= self.max_tokens:
+            return Encoded((self.surround(ids),), tokens)
+        if truncation == "windows":
+            return Encoded(tuple(self.surround(ids[start : start + self.room]) for start in self._starts(ids)), tokens)
+        if truncation == "error":
+            raise InvalidRequest(
+                f"The text has {tokens} tokens; the model reads {self.max_tokens}.",
+                field=field,
+                remedy="Shorten it, or allow truncation: right, left or windows.",
+            )
+        seen = ids[: self.room] if truncation == "right" else ids[-self.room :]
+        return Encoded((self.surround(seen),), tokens, truncated=True)
+
+    def _starts(self, ids: Sequence[int]) -> list[int]:
+        """Where windows begin: each overlaps the one before by a quarter, and the last one is as full as the others."""
+        last = len(ids) - self.room
+        return [*range(0, last, max(1, self.room - self.room // 4)), last]
 
 
 def _special_tokens(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:

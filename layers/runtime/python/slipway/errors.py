@@ -4,21 +4,26 @@
     ├── RequestError             the caller's request; carries the offending field
     │   ├── MalformedRequest     not readable as what it claims to be          → 400
     │   ├── UnknownResource      no such model, version or route               → 404
+    │   ├── MethodNotAllowed     a method that does nothing at this path       → 405
     │   ├── RequestTooLarge      over a stated limit                           → 413
     │   ├── UnsupportedMedia     a content type nobody promised to read        → 415
     │   └── InvalidRequest       readable, but a field's value cannot be used  → 422
     ├── ModelUnavailable         nothing to answer with yet; try again         → 503
     ├── ArtifactError            an artifact that must not be served
     ├── StoreError               the model store refused or could not be reached
+    │   ├── NoSuchObject         an object that is not there
     │   ├── UnknownVersion       no complete version of that name
     │   └── Conflict             somebody else changed the live pointer first
     ├── BuildError               the offline build cannot go on
     │   └── GateFailed           a measured property is outside its bound
-    └── SettingsError            a missing or unusable environment variable
+    ├── SettingsError            a missing or unusable environment variable
+    └── ClientError              what ``slipway.client`` could not get; its kinds are in ``slipway.client.errors``
 
-``slipway.messages.to_problem`` is the one place that maps the tree to HTTP; ``model_build.cli`` is the one that maps
+``slipway.problems.to_problem`` is the one place that maps the tree to HTTP; ``model_build.cli`` is the one that maps
 it to exit codes.
 """
+
+from collections.abc import Sequence
 
 
 class SlipwayError(Exception):
@@ -49,6 +54,14 @@ class UnknownResource(RequestError):
     """No such model, version or route."""
 
 
+class MethodNotAllowed(RequestError):
+    """``allowed`` are the methods that the path has."""
+
+    def __init__(self, detail: str, *, allowed: Sequence[str] = ()) -> None:
+        super().__init__(detail, remedy=f"It has {', '.join(allowed)}.")
+        self.allowed = allowed
+
+
 class RequestTooLarge(RequestError):
     """Over a stated limit of bytes, instances or tokens."""
 
@@ -71,6 +84,10 @@ class ArtifactError(SlipwayError):
 
 class StoreError(SlipwayError):
     """The model store refused, lacks the object, or could not be reached."""
+
+
+class NoSuchObject(StoreError):
+    """The object that was asked for is not there."""
 
 
 class UnknownVersion(StoreError):

@@ -11,7 +11,7 @@ import urllib3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, TokenRetrievalError
 
-from slipway.errors import StoreError
+from slipway.errors import NoSuchObject, StoreError
 
 _REMEDIES = {
     "AccessDenied": "Ask for s3:GetObject, s3:PutObject and s3:ListBucket on the model bucket.",
@@ -96,10 +96,6 @@ class Objects:
         except (BotoCoreError, urllib3.exceptions.HTTPError) as error:
             remedy = "Check the network, AWS_ENDPOINT_URL and AWS_REGION."
             raise StoreError(f"{self.url(name)} cannot be reached: {error}.", remedy=remedy) from error
-
-
-class NoSuchObject(StoreError):
-    """The object that was asked for is not there."""
 
 
 class _ConditionFailed(StoreError):

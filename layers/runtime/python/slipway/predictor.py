@@ -26,11 +26,12 @@ PACK_TOKENS = 512  # 256 to 512 measured fastest (docs/model-log.md): larger pac
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """``probabilities`` has shape (labels,); in a single-label task they sum to 1.
+    """``logits`` and ``probabilities`` have shape (labels,); in a single-label task probabilities sum to 1.
 
     ``tokens`` counts the whole text, before truncation.
     """
 
+    logits: Logits
     probabilities: Probabilities
     tokens: int
     truncated: bool
@@ -77,12 +78,18 @@ class Predictor:
         return self.classify(self.encoder.encode(texts, truncation=truncation))
 
     def classify(self, encoded: Sequence[Encoded]) -> list[Prediction]:
-        """As ``predict``, for texts that are already encoded."""
+        """As ``predict``, for texts that are already encoded. The windows of a text count by their mean logits."""
         if not encoded:
             return []
-        logits = self._network.logits([e.ids for e in encoded])
+        logits = self._network.logits([window for e in encoded for window in e.windows])
+        counts = [len(e.windows) for e in encoded]
+        if len(logits) > len(encoded):
+            firsts = np.cumsum([0, *counts[:-1]])
+            sums = np.add.reduceat(logits, firsts, axis=0)
+            logits = (sums / np.array(counts)[:, None]).astype(np.float32)
         probabilities = calibrate(logits, self.manifest.temperature, self.manifest.task)
-        return [Prediction(row, e.tokens, e.truncated) for row, e in zip(probabilities, encoded, strict=True)]
+        rows = zip(logits, probabilities, encoded, strict=True)
+        return [Prediction(raw, chances, e.tokens, e.truncated) for raw, chances, e in rows]
 
     def replay_golden(self, variant: Variant) -> None:
         """Answer the manifest's golden examples again. Raises ArtifactError where an answer differs."""

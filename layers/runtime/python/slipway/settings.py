@@ -16,17 +16,24 @@ PREFIX = "SLIPWAY_"
 class Settings:
     """What a serving function needs to know, and its limits.
 
-    ``max_body_bytes`` stays under Lambda's 6 MB synchronous payload. ``max_request_tokens`` bounds the compute of one
-    request well under API Gateway's 29 s: about 0.1 ms a token on one vCPU.
+    ``max_body_bytes`` stays under Lambda's 6 MB synchronous payload, in which a body is base64. ``max_request_tokens``
+    bounds the compute of one request well under API Gateway's 29 s: about 0.1 ms a token on one vCPU.
     """
 
     model: str
     model_bucket: str
     poll_seconds: float = 10.0  # how often a warm function asks whether live.json changed
     stale_seconds: float = 25.0  # past this, a request waits for the answer: the promise is 30 s
-    max_body_bytes: int = 5_500_000
+    max_body_bytes: int = 4_400_000
     max_instances: int = 1_000
     max_request_tokens: int = 100_000
+    models: str = ""  # further models beside ``model``, separated by commas; each is loaded when it is first asked for
+    model_memory_mb: int = 0  # for the files of all models in memory; 0 is half of the function's memory
+
+    def model_names(self) -> list[str]:
+        """The default model first, then the others, each once."""
+        others = (name.strip() for name in self.models.split(","))
+        return [*dict.fromkeys([self.model, *filter(None, others)])]
 
     def to_env(self) -> dict[str, str]:
         """Every field as an environment variable."""
@@ -57,6 +64,18 @@ def _read(env: Mapping[str, str], field: str, kind: object, default: object) -> 
 
 def function_vcpus(env: Mapping[str, str] | None = None) -> int:
     """Whole vCPUs of this function: one at 1,769 MB, more in proportion (AWS Lambda developer guide, "Memory")."""
+    return max(1, function_memory_mb(env) // 1769)
+
+
+def function_memory_mb(env: Mapping[str, str] | None = None) -> int:
+    """Memory of this function in MB; outside of Lambda as if it had one vCPU."""
     env = os.environ if env is None else env
-    memory_mb = int(env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769"))
-    return max(1, memory_mb // 1769)
+    return int(env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769"))
+
+
+def in_lambda_with_credentials(env: Mapping[str, str]) -> bool:
+    """Whether this is a Lambda function whose credentials are in its environment.
+
+    Under SnapStart they are not: they come from an endpoint whose address is in AWS_CONTAINER_CREDENTIALS_FULL_URI.
+    """
+    return "AWS_LAMBDA_FUNCTION_NAME" in env and "AWS_ACCESS_KEY_ID" in env

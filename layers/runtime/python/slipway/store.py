@@ -5,26 +5,34 @@ models/<model>/live.json                replaced by conditional write (If-Match)
 models/<model>/ledger/<time>-<version>.json   created by conditional write (If-None-Match), never changed
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from slipway.artifact import MANIFEST, VERSION, Manifest, Variant, read_manifest, serving_files, verify_files
-from slipway.errors import ArtifactError, Conflict, StoreError, UnknownVersion
-from slipway.objects import NoSuchObject, Objects
-from slipway.releases import Action, Live, new_live, release_stack
+from slipway.errors import ArtifactError, Conflict, NoSuchObject, StoreError, UnknownVersion
+from slipway.releases import Canary, Live, Shadow, new_live, release_stack
+from slipway.settings import in_lambda_with_credentials
+
+if TYPE_CHECKING:
+    from slipway.differences import Difference
+    from slipway.objects import Objects
+    from slipway.quick_objects import QuickObjects
 
 _LIVE = "live.json"
+_Candidate = TypeVar("_Candidate", Canary, Shadow)
 
 
 class Store:
     """The versions and the live pointer of one model in one bucket. Every method raises StoreError where S3 refuses."""
 
-    def __init__(self, bucket: str, model: str, client: Any = None) -> None:
+    def __init__(self, bucket: str, model: str, client: Any = None, *, serving: bool = False) -> None:
+        """``serving`` is for a function, which only reads and starts anew all the time: see ``quick_objects``."""
         self.model = model
-        self._objects = Objects(bucket, f"models/{model}/", client)
+        self._objects = _open(bucket, f"models/{model}/", client, serving=serving)
 
     def publish(self, directory: Path) -> str:
         """Upload an artifact and return its version. Publishing the same artifact again changes nothing.
@@ -90,22 +98,76 @@ class Store:
         return entries if live is None or live in entries else [*entries, live]
 
     def promote(self, version: str, *, by: str, why: str) -> Live:
-        """Make a published version live. Of two promotions at once both are recorded, and the later one serves."""
-        return self._switch("promote", lambda: version, by=by, why=why, attempts=5)
+        """Make a published version live. Of two promotions at once both are recorded, and the later one serves.
+
+        A canary ends with it, whichever version it was of: it was weighed against a version that serves no more. A
+        shadow goes on beside the new live version, unless it was of this one.
+        """
+
+        def change(present: Live | None) -> Live:
+            self._manifest_bytes(version)
+            shadow = _unless(version, present.shadow if present else None)
+            return new_live(version, "promote", by=by, why=why, after=present, shadow=shadow)
+
+        return self._switch(change, attempts=5)
+
+    def canary(self, version: str, weight: float, *, by: str, why: str) -> Live:
+        """Let a published version answer ``weight`` of the requests, above 0 and below 1; the live version stays.
+
+        Again with another weight, it changes that. A shadow of the same version ends: a version has one role.
+
+        Raises Conflict if somebody changed the pointer meanwhile: what it was to be weighed against may have changed.
+        """
+        candidate = _candidate(Canary, version, weight)
+
+        def change(present: Live | None) -> Live:
+            live = self._beside(version, present)
+            shadow = _unless(version, live.shadow)
+            return new_live(live.version, "canary", by=by, why=why, after=live, canary=candidate, shadow=shadow)
+
+        return self._switch(change, attempts=1)
+
+    def shadow(self, version: str, share: float, *, by: str, why: str) -> Live:
+        """Let a published version score ``share`` of the requests unseen, above 0 and at most 1; the live one stays.
+
+        A canary of the same version ends: that is the step back. Raises Conflict as ``canary`` does.
+        """
+        candidate = _candidate(Shadow, version, share)
+
+        def change(present: Live | None) -> Live:
+            live = self._beside(version, present)
+            canary = _unless(version, live.canary)
+            return new_live(live.version, "shadow", by=by, why=why, after=live, canary=canary, shadow=candidate)
+
+        return self._switch(change, attempts=1)
 
     def rollback(self, *, by: str, why: str, to: str | None = None) -> Live:
-        """Make the previous version, or ``to``, live again.
+        """Withdraw the candidates; if there are none, make the previous version live again. ``to`` makes that one live.
+
+        No candidate outlives it: whoever rolls back wants what is known to be good and nothing else.
 
         Raises Conflict if somebody changed the pointer meanwhile: what "previous" means has changed with it.
         """
-        return self._switch("rollback", lambda: to or self._previous(), by=by, why=why, attempts=1)
 
-    def _switch(self, action: Action, choose: Callable[[], str], *, by: str, why: str, attempts: int) -> Live:
+        def change(present: Live | None) -> Live:
+            if present and present.candidates() and to is None:
+                return new_live(present.version, "withdraw", by=by, why=why, after=present)
+            version = to or self._previous()
+            self._manifest_bytes(version)
+            return new_live(version, "rollback", by=by, why=why, after=present)
+
+        return self._switch(change, attempts=1)
+
+    def diff(self, a: str, b: str) -> "Difference":
+        """What differs between two published versions, by their manifests. Raises UnknownVersion, ArtifactError."""
+        from slipway.differences import compare_manifests
+
+        return compare_manifests(self.manifest(a), self.manifest(b))
+
+    def _switch(self, change: Callable[[Live | None], Live], *, attempts: int) -> Live:
         for _ in range(attempts):
             present, etag = self._live()
-            version = choose()
-            self._manifest_bytes(version)
-            live = new_live(version, action, by=by, why=why, after=present)
+            live = change(present)
             if present:  # an entry that a process killed between its two writes still owes
                 self._record(present)
             if self._point(live, etag) or self.live() == live:  # written, though the answer to it was lost
@@ -115,6 +177,21 @@ class Store:
             f"The live version of {self.model!r} was changed by somebody else at the same time.",
             remedy="Look at `slipway history`, then decide again.",
         )
+
+    def _beside(self, candidate: str, present: Live | None) -> Live:
+        """The pointer that a candidate is put beside."""
+        self._manifest_bytes(candidate)
+        if present is None:
+            raise StoreError(
+                f"No version of {self.model!r} is live: there is nothing to try {candidate} beside.",
+                remedy="Promote it without --canary or --shadow.",
+            )
+        if candidate == present.version:
+            raise StoreError(
+                f"{candidate} is the live version of {self.model!r}: it cannot be tried beside itself.",
+                remedy="Name another version; `slipway history` shows what is live.",
+            )
+        return present
 
     def _previous(self) -> str:
         stack = release_stack(self.history())
@@ -158,3 +235,28 @@ class Store:
             created = self._objects.create(name, body, sha256=sha256)
         if not created and self._objects.sha256(name) != sha256:
             raise StoreError(f"{self._objects.url(name)} exists with other content; it is not overwritten.")
+
+
+def _open(bucket: str, prefix: str, client: Any, *, serving: bool) -> "Objects | QuickObjects":
+    """Each brings an import that takes longer than all the rest here, so only one of them is done."""
+    if serving and in_lambda_with_credentials(os.environ):
+        from slipway.quick_objects import QuickObjects
+
+        return QuickObjects(bucket, prefix)
+    from slipway.objects import Objects
+
+    return Objects(bucket, prefix, client)
+
+
+def _candidate(role: type[_Candidate], version: str, part: float) -> _Candidate:
+    try:
+        return role(version, part)
+    except ValueError as error:
+        raise StoreError(
+            f"{version} cannot be tried: {error}.", remedy="0.1 stands for 10 % of the requests."
+        ) from error
+
+
+def _unless(version: str, candidate: _Candidate | None) -> _Candidate | None:
+    """The candidate, unless it is ``version``, which is about to have another role."""
+    return None if candidate is None or candidate.version == version else candidate

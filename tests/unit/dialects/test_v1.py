@@ -1,4 +1,4 @@
-"""Hostile bodies become request errors that name the field and never quote a text; every error has its status."""
+"""TF-Serving's dialect: hostile bodies become request errors that name the field and never quote a text."""
 
 import json
 from typing import Any
@@ -7,34 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slipway.answers import answer
+from slipway.dialects.v1 import parse, render
 from slipway.errors import (
-    ArtifactError,
-    BuildError,
-    Conflict,
-    GateFailed,
     InvalidRequest,
     MalformedRequest,
-    ModelUnavailable,
     RequestError,
     RequestTooLarge,
-    SettingsError,
-    SlipwayError,
-    StoreError,
-    UnknownResource,
-    UnknownVersion,
-    UnsupportedMedia,
-)
-from slipway.messages import (
-    Limits,
-    PredictRequest,
-    check_content_type,
-    parse_predict,
-    render_predictions,
-    to_problem,
 )
 from slipway.predictor import Predictor
+from slipway.problems import to_problem
+from slipway.requests import Limits, Parameters, PredictRequest
 
-LIMITS = Limits(body_bytes=5_500_000, instances=1_000)
+LIMITS = Limits(body_bytes=4_400_000, instances=1_000)
 SECRET = "Zx9secretQw"
 
 _any_text = st.text(max_size=30) | st.sampled_from(["\ud83d", "text \udc00", "\0", "text", "instances"])
@@ -49,12 +34,16 @@ _near_misses = st.fixed_dictionaries(
 
 
 def _parse(document: object) -> PredictRequest:
-    return parse_predict(json.dumps(document).encode(), LIMITS)
+    return parse(json.dumps(document).encode(), LIMITS)
+
+
+def _answers(predictor: Predictor, texts: list[str], parameters: Parameters) -> list[dict[str, Any]]:
+    return render(answer(predictor.predict(texts), predictor.manifest, parameters))
 
 
 def _refused(body: bytes, kind: type[RequestError]) -> RequestError:
     with pytest.raises(kind) as caught:
-        parse_predict(body, LIMITS)
+        parse(body, LIMITS)
     assert type(caught.value) is kind
     return caught.value
 
@@ -65,7 +54,7 @@ def _refused_document(document: object, kind: type[RequestError] = InvalidReques
 
 def _only_request_errors(body: bytes) -> None:
     try:
-        request = parse_predict(body, LIMITS)
+        request = parse(body, LIMITS)
     except RequestError as error:
         json.dumps(to_problem(error, "urn:uuid:1"), ensure_ascii=False).encode()  # what the runtime does with it
     else:
@@ -97,7 +86,7 @@ def test_what_was_sent_is_what_is_classified(texts: list[str], data: st.DataObje
     wrapped = [{"text": text} if data.draw(st.booleans()) else text for text in texts]
     for ascii_only in (True, False):
         body = json.dumps({"instances": wrapped}, ensure_ascii=ascii_only).encode()
-        assert parse_predict(body, LIMITS) == PredictRequest(texts)
+        assert parse(body, LIMITS) == PredictRequest(texts, Parameters(), "instances")
 
 
 _secret_leaves = st.sampled_from([SECRET, f"a {SECRET} text", f"\ud800{SECRET}", f"{SECRET}\0"]) | st.integers()
@@ -117,7 +106,7 @@ def test_no_problem_ever_quotes_a_text_of_the_caller(document: object, cut: int)
     whole = json.dumps(document).encode()
     for body in (whole, whole[: len(whole) - cut], whole + b"}", whole.replace(b'"', b"'")):
         try:
-            parse_predict(body, LIMITS)
+            parse(body, LIMITS)
         except RequestError as error:
             said = json.dumps(to_problem(error, "urn:uuid:1")) + str(error)
         else:
@@ -156,26 +145,26 @@ def test_broken_json_is_located() -> None:
 
 
 def test_a_byte_order_mark_is_no_harm() -> None:
-    assert parse_predict(b'\xef\xbb\xbf{"instances": ["a"]}', LIMITS).texts == ["a"]
+    assert parse(b'\xef\xbb\xbf{"instances": ["a"]}', LIMITS).texts == ["a"]
 
 
 def test_seven_megabytes_are_too_large_and_the_remedy_is_named() -> None:
     error = _refused(b'{"instances": ["' + b"a" * 7_000_000 + b'"]}', RequestTooLarge)
-    assert "7,000,019 bytes; 5,500,000 fit" in error.detail
+    assert "7,000,019 bytes; 4,400,000 fit" in error.detail
     assert "fewer" in error.remedy
 
 
 def test_the_limits_themselves_fit() -> None:
     body = b'{"instances": ["a"]}'
-    assert parse_predict(body, Limits(body_bytes=len(body), instances=1)).texts == ["a"]
+    assert parse(body, Limits(body_bytes=len(body), instances=1)).texts == ["a"]
     with pytest.raises(RequestTooLarge):
-        parse_predict(body, Limits(body_bytes=len(body) - 1, instances=1))
+        parse(body, Limits(body_bytes=len(body) - 1, instances=1))
     assert len(_parse({"instances": ["a"] * 1_000}).texts) == 1_000
 
 
 def test_five_thousand_instances_are_too_many_and_the_remedy_is_named() -> None:
     error = _refused_document({"instances": ["a"] * 5_000}, RequestTooLarge)
-    assert (error.field, error.detail) == ("instances", "5,000 instances were sent; 1,000 fit.")
+    assert (error.field, error.detail) == ("instances", "5,000 texts were sent; 1,000 fit.")
     assert "fewer" in error.remedy
 
 
@@ -205,11 +194,15 @@ def test_five_thousand_instances_are_too_many_and_the_remedy_is_named() -> None:
         ({"instances": [{"text": ""}]}, "instances[0].text", "is empty"),
         ({"instances": ["\ud83d"]}, "instances[0]", "surrogate pair at character 0"),
         ({"instances": [{"text": "ab\udc00"}]}, "instances[0].text", "surrogate pair at character 2"),
-        ({"instances": ["a"], "signature_name": "x"}, "signature_name", "'signature_name' is not a known field"),
+        ({"instances": ["a"], "signature": "x"}, "signature", "'signature' is not a known field"),
         ({"instances": ["a"], "parameters": None}, "parameters", "must be an object, not null"),
         ({"instances": ["a"], "parameters": []}, "parameters", "not an empty list"),
         ({"instances": ["a"], "parameters": {"topk": 1}}, "parameters.topk", "'parameters.topk' is not a known"),
-        ({"instances": ["a"], "parameters": {"truncate": "middle"}}, "parameters.truncate", "right, left, error"),
+        (
+            {"instances": ["a"], "parameters": {"truncate": "middle"}},
+            "parameters.truncate",
+            "left, error, windows",
+        ),
         ({"instances": ["a"], "parameters": {"truncate": True}}, "parameters.truncate", "not true or false"),
         ({"instances": ["a"], "parameters": {"truncate": ["right"]}}, "parameters.truncate", "not a list"),
         ({"instances": ["a"], "parameters": {"truncate": None}}, "parameters.truncate", "not null"),
@@ -219,6 +212,14 @@ def test_five_thousand_instances_are_too_many_and_the_remedy_is_named() -> None:
         ({"instances": ["a"], "parameters": {"top_k": True}}, "parameters.top_k", "not true or false"),
         ({"instances": ["a"], "parameters": {"top_k": "2"}}, "parameters.top_k", "not a text"),
         ({"instances": ["a"], "parameters": {"top_k": float("inf")}}, "parameters.top_k", "not a number"),
+        ({"instances": ["a"], "parameters": {"raw_scores": 1}}, "parameters.raw_scores", "true or false, not a number"),
+        ({"instances": ["a"], "parameters": {"abstain_below": 1.1}}, "parameters.abstain_below", "from 0 to 1"),
+        ({"instances": ["a"], "parameters": {"abstain_below": True}}, "parameters.abstain_below", "true or false"),
+        (
+            {"instances": ["a"], "parameters": {"abstain_below": float("nan")}},
+            "parameters.abstain_below",
+            "from 0 to 1",
+        ),
     ],
     ids=repr,
 )
@@ -248,121 +249,30 @@ def test_an_unknown_field_is_quoted_only_so_far() -> None:
 
 
 def test_of_duplicate_keys_the_last_counts() -> None:
-    assert parse_predict(b'{"instances": ["a"], "instances": ["b"]}', LIMITS).texts == ["b"]
+    assert parse(b'{"instances": ["a"], "instances": ["b"]}', LIMITS).texts == ["b"]
 
 
 def test_parameters_are_read() -> None:
     request = _parse({"instances": ["a"], "parameters": {"truncate": "left", "top_k": 2}})
-    assert request == PredictRequest(["a"], "left", 2)
+    assert request.parameters == Parameters("left", 2)
 
 
 def test_a_huge_but_whole_top_k_is_all_labels(predictor: Predictor) -> None:
     request = _parse({"instances": ["a good film"], "parameters": {"top_k": 10**4_000}})
-    (answer,) = render_predictions(predictor.predict(request.texts), predictor.manifest, request.top_k)
-    assert set(answer["scores"]) == set(predictor.manifest.labels)
+    (first,) = _answers(predictor, request.texts, request.parameters)
+    assert set(first["scores"]) == set(predictor.manifest.labels)
 
 
 def test_an_answer_names_the_best_label_and_its_scores_from_the_highest_down(predictor: Predictor) -> None:
-    predictions = predictor.predict(["a superb lovely film", "an awful boring film"])
-    for answer in render_predictions(predictions, predictor.manifest):
-        scores = list(answer["scores"].values())
+    for found in _answers(predictor, ["a superb lovely film", "an awful boring film"], Parameters()):
+        scores = list(found["scores"].values())
         assert scores == sorted(scores, reverse=True)
-        assert next(iter(answer["scores"].items())) == (answer["label"], answer["score"])
+        assert next(iter(found["scores"].items())) == (found["label"], found["score"])
         assert sum(scores) == pytest.approx(1, abs=1e-6)
-        assert set(answer) == {"label", "score", "scores", "tokens", "truncated"}
-        json.dumps(answer, allow_nan=False)
+        assert set(found) == {"label", "score", "scores", "tokens", "truncated"}
+        json.dumps(found, allow_nan=False)
 
 
 def test_top_k_limits_the_scores_and_not_the_label(predictor: Predictor) -> None:
-    predictions = predictor.predict(["a superb film"])
-    (whole,), (first,) = (render_predictions(predictions, predictor.manifest, k) for k in (None, 1))
+    (whole,), (first,) = (_answers(predictor, ["a superb film"], Parameters(top_k=k)) for k in (None, 1))
     assert first == {**whole, "scores": {whole["label"]: whole["score"]}}
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        None,
-        "",
-        "application/json",
-        "Application/JSON; charset=UTF-8",
-        'application/json;charset="utf-8"',
-        "application/vnd.api+json",
-        "text/plain",
-        "application/x-www-form-urlencoded",
-        "application/json; charset=utf-8; profile=x",
-        "application/json; profile=x",
-    ],
-)
-def test_what_may_be_json_in_utf8_is_read(header: str | None) -> None:
-    check_content_type(header)
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        "text/csv",
-        "application/xml",
-        "multipart/form-data; boundary=x",
-        "application/json; charset=latin-1",
-        "json",
-        ";",
-    ],
-)
-def test_another_content_type_is_refused_with_the_one_to_send(header: str) -> None:
-    with pytest.raises(UnsupportedMedia) as caught:
-        check_content_type(header)
-    assert repr(header) in caught.value.detail
-    assert "application/json" in caught.value.remedy
-
-
-_STATUSES: dict[type[SlipwayError], int] = {
-    SlipwayError: 500,
-    RequestError: 500,
-    MalformedRequest: 400,
-    UnknownResource: 404,
-    RequestTooLarge: 413,
-    UnsupportedMedia: 415,
-    InvalidRequest: 422,
-    ModelUnavailable: 503,
-    ArtifactError: 500,
-    StoreError: 500,
-    UnknownVersion: 500,
-    Conflict: 500,
-    BuildError: 500,
-    GateFailed: 500,
-    SettingsError: 500,
-}
-
-
-def _kinds(kind: type[SlipwayError]) -> set[type[SlipwayError]]:
-    below = [_kinds(child) for child in kind.__subclasses__() if child.__module__ == "slipway.errors"]
-    return {kind}.union(*below)
-
-
-def test_this_table_knows_every_class_of_the_tree() -> None:
-    assert set(_STATUSES) == _kinds(SlipwayError)
-
-
-@pytest.mark.parametrize(("kind", "status"), _STATUSES.items(), ids=lambda value: getattr(value, "__name__", value))
-def test_every_error_becomes_a_problem_document(kind: type[SlipwayError], status: int) -> None:
-    found, headers, problem = to_problem(kind("what is wrong", remedy="what to do"), "urn:uuid:7")
-    assert (found, problem["status"], problem["instance"], problem["type"]) == (
-        status,
-        status,
-        "urn:uuid:7",
-        "about:blank",
-    )
-    assert problem["title"]
-    assert ("Retry-After" in headers) == (status == 503)
-    if status == 500:
-        assert "what is wrong" not in json.dumps(problem), "a fault of ours tells nothing of our insides"
-        assert problem["remedy"]
-    else:
-        assert (problem["detail"], problem["remedy"]) == ("what is wrong", "what to do")
-
-
-def test_a_problem_names_the_field_only_where_there_is_one() -> None:
-    assert to_problem(InvalidRequest("x", field="instances[2]"), "")[2]["field"] == "instances[2]"
-    assert "field" not in to_problem(InvalidRequest("x"), "")[2]
-    assert "remedy" not in to_problem(InvalidRequest("x"), "")[2]

@@ -1,0 +1,114 @@
+"""What happens between a parsed request and its answer, the same for every dialect."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from functions.predict import telemetry
+from functions.predict.models import Models
+from functions.predict.shadowing import Shadowing
+from slipway.answers import Answer, answer
+from slipway.artifact import Manifest
+from slipway.encoding import Encoded
+from slipway.errors import InvalidRequest, RequestTooLarge
+from slipway.explain import Explanation, explain
+from slipway.predictor import Predictor
+from slipway.requests import PredictRequest
+from slipway.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Who is asked: a model by name; a version or label of it, or "" for whatever serves ``request_id``."""
+
+    model: str
+    version: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """For a dialect to render. ``explanations`` has one a text where they were asked for."""
+
+    answers: list[Answer]
+    manifest: Manifest
+    backend: str
+    explanations: Sequence[Explanation] = ()
+
+
+class Answering:
+    """The one way from texts to answers: budget, model, shadow, telemetry."""
+
+    def __init__(self, settings: Settings, models: Models, shadowing: Shadowing) -> None:
+        self._settings = settings
+        self._models = models
+        self._shadowing = shadowing
+
+    def predictor(self, target: Target) -> Predictor:
+        """Raises UnknownResource or ModelUnavailable."""
+        followed = self._models.get(target.model)
+        return followed.version(target.version) if target.version else followed.choose(target.request_id).predictor
+
+    def predict(self, request: PredictRequest, target: Target) -> Answered:
+        """Classify the texts. Raises a RequestError or ModelUnavailable."""
+        started = time.perf_counter()
+        predictor = self.predictor(target)
+        encoded = predictor.encoder.encode(
+            request.texts, truncation=request.parameters.truncation, source=request.source
+        )
+        tokens = self._require_budget(encoded, request.source)
+        answers = answer(predictor.classify(encoded), predictor.manifest, request.parameters)
+        if not target.version:
+            self._shadow(target, request, answers)
+        return self._record(Answered(answers, predictor.manifest, _backend(predictor)), tokens, started)
+
+    def explain(self, request: PredictRequest, target: Target) -> Answered:
+        """Classify the texts and weigh their words; all of them share one budget of tokens."""
+        started = time.perf_counter()
+        if request.parameters.truncation != "right":
+            raise InvalidRequest(
+                "A text is explained from its beginning as far as the model reads.", field="parameters.truncate"
+            )
+        predictor = self.predictor(target)
+        found: list[Explanation] = []
+        for text in request.texts:
+            left = self._settings.max_request_tokens - sum(explanation.cost for explanation in found)
+            found.append(explain(predictor, text, max_tokens=left))
+        answers = answer([explanation.base for explanation in found], predictor.manifest, request.parameters)
+        answered = Answered(answers, predictor.manifest, _backend(predictor), found)
+        return self._record(answered, sum(explanation.cost for explanation in found), started)
+
+    def _require_budget(self, encoded: Sequence[Encoded], source: str) -> int:
+        tokens = sum(each.cost for each in encoded)
+        if tokens > self._settings.max_request_tokens:
+            raise RequestTooLarge(
+                f"The texts have {tokens:,} tokens; {self._settings.max_request_tokens:,} fit into one request.",
+                field=source,
+                remedy="Send fewer or shorter texts in one request.",
+            )
+        return tokens
+
+    def _shadow(self, target: Target, request: PredictRequest, answers: Sequence[Answer]) -> None:
+        """Let the shadow candidate score a sampled request: encoded anew, since its tokenizer may be another one."""
+        candidate = self._models.get(target.model).shadow(target.request_id)
+        if candidate is not None:
+            encode = partial(candidate.encoder.encode, request.texts, truncation=request.parameters.truncation)
+            self._shadowing.submit(candidate, encode, [each.label or "" for each in answers])
+
+    @staticmethod
+    def _record(answered: Answered, tokens: int, started: float) -> Answered:
+        telemetry.record(
+            telemetry.Served(
+                model_version=answered.manifest.version,
+                backend=answered.backend,
+                labels=[each.label or "" for each in answered.answers],
+                tokens=tokens,
+                milliseconds=(time.perf_counter() - started) * 1e3,
+            )
+        )
+        return answered
+
+
+def _backend(predictor: Predictor) -> str:
+    return f"cpu-{predictor.manifest.serve}"

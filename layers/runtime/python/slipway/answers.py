@@ -1,0 +1,49 @@
+"""Predictions as answers that every dialect renders: labels by name, in order, cut and abstained from as asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from slipway.artifact import Manifest
+from slipway.predictor import Prediction
+from slipway.requests import Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One text's answer. ``scores`` has pairs of label and score, the highest first.
+
+    ``label`` is None where the model abstains. In a multi-label task ``applying`` has the labels that apply, possibly
+    none, and ``label`` is the likeliest all the same; otherwise ``applying`` is None. Scores are logits if the request
+    asked for raw ones.
+    """
+
+    label: str | None
+    score: float
+    scores: list[tuple[str, float]]
+    applying: list[str] | None
+    tokens: int
+    truncated: bool
+
+
+def answer(predictions: Sequence[Prediction], manifest: Manifest, parameters: Parameters) -> list[Answer]:
+    """One answer a prediction, in order."""
+    return [_answer(prediction, manifest, parameters) for prediction in predictions]
+
+
+def _answer(prediction: Prediction, manifest: Manifest, parameters: Parameters) -> Answer:
+    labels, chances = manifest.labels, prediction.probabilities.tolist()
+    order = sorted(range(len(labels)), key=chances.__getitem__, reverse=True)
+    values = prediction.logits.tolist() if parameters.raw_scores else chances
+    first = order[0]
+    applying = None
+    if manifest.task == "multi-label":
+        least = max(0.5, parameters.abstain_below)
+        applying = [labels[i] for i in order if chances[i] >= least]
+    return Answer(
+        label=labels[first] if chances[first] >= parameters.abstain_below else None,
+        score=values[first],
+        scores=[(labels[i], values[i]) for i in order[: parameters.top_k]],
+        applying=applying,
+        tokens=prediction.tokens,
+        truncated=prediction.truncated,
+    )

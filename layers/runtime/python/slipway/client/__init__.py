@@ -1,0 +1,40 @@
+"""A client of the API for Python programs, of the standard library alone.
+
+    with Client("https://….execute-api.eu-central-1.amazonaws.com/prod", model="tickets", api_key="…") as client:
+        client.predict("The printer is on fire").label
+        for prediction in client.predict_many(texts): ...  # any number, in order, several requests at once
+
+Prediction changes nothing, so whatever may pass by itself is tried again: lost connections, 429, 502, 503 and 504,
+with growing random pauses, up to a deadline (``Patience``). What is left is a ``ClientError`` that names the remedy and
+never holds a text or the key; ``slipway.client.errors`` draws the tree. Proxies and redirects are not followed.
+"""
+
+from slipway.client.api import Client, Parameters
+from slipway.client.errors import (
+    BadAnswer,
+    ClientError,
+    NotSent,
+    RequestRefused,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+)
+from slipway.client.patience import Patience
+from slipway.client.results import Explanation, ModelVersion, Prediction, Word
+
+__all__ = [
+    "BadAnswer",
+    "Client",
+    "ClientError",
+    "Explanation",
+    "ModelVersion",
+    "NotSent",
+    "Parameters",
+    "Patience",
+    "Prediction",
+    "RequestRefused",
+    "TooManyRequests",
+    "Unauthorized",
+    "Unavailable",
+    "Word",
+]
