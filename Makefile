@@ -22,7 +22,7 @@ down: ## Stop the local cloud that `make demo` left running
 test: setup ## Run the tests (under 10 minutes on 2 cores)
 	@$(BIN)/python -m pytest -m "not slow"
 
-slow: setup ## Run the slow tests: the demo model's quality, the image's boot
+slow: setup ## Run the slow tests: the demo model, the image, the browser, kills
 	@$(BIN)/python -m pytest -m slow
 
 check: setup ## Lint, format and types

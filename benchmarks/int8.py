@@ -1,12 +1,13 @@
-"""What int8 is worth here: ``make bench`` or ``python -m benchmarks.int8 [ARTIFACT]``.
+"""What int8 is worth here: accuracy, agreement with fp32, sensitivity to the batch, milliseconds.
 
-Side by side in one run, variants taking turns, one thread, single texts and packs: the artifact's fp32, its int8, the
-same without calibration, and onnxruntime's own dynamic quantization of the same fp32 graph. Prints a Markdown table.
+One thread, single texts and packs: the artifact's fp32, its int8, the same without calibration, and onnxruntime's own
+dynamic quantization of the same fp32 graph.
 """
 
 import logging
-import sys
 import tempfile
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,39 +15,34 @@ import onnx
 from onnx import TensorProto, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from benchmarks.measure import Measure, Sample, middle, take_turns, timed
+from benchmarks.options import Options
+from benchmarks.tables import Measured, Table, milliseconds
 from model_build.config import read_config
 from model_build.data.clean import clean
 from model_build.data.read import read_rows
-from model_build.evaluation.evaluate import time_networks
 from model_build.graphs.calibrate import Inputs
 from model_build.graphs.export import save
 from model_build.graphs.quantize import quantize_rows
-from model_build.reporting.card import table
 from slipway.artifact import TOKENIZER, model_file, read_manifest
-from slipway.encoding import Encoder
+from slipway.encoding import Encoder, TokenIds
 from slipway.predictor import Network
 
-CONFIG = Path("configs/demo.toml")
-TIMED = 64
 
-
-def main(artifact: Path) -> None:
-    """Accuracy, agreement with fp32, sensitivity to the batch, and milliseconds a text."""
-    manifest = read_manifest(artifact)
-    encoder = Encoder.load(artifact / TOKENIZER, max_tokens=manifest.max_tokens)
-    config = read_config(CONFIG)
+def measure(options: Options) -> Measured:
+    """One table over the test split of ``options.config``."""
+    manifest = read_manifest(options.artifact)
     with tempfile.TemporaryDirectory() as scratch:
-        examples = clean(read_rows(config.data), config.data, Path(scratch)).splits["test"]
-        rows = [encoded.ids for encoded in encoder.encode(list(examples.texts()))]
-        labels = examples.targets()
-        paths = {
-            "fp32": artifact / model_file("fp32"),
-            "int8, onnxruntime's dynamic": _dynamic(artifact, Path(scratch)),
-            "int8, a scale a row, not calibrated": _uncalibrated(artifact, Path(scratch)),
-            "int8, a scale a row, calibrated (ours)": artifact / model_file("int8"),
+        rows, labels = _test_split(options, Path(scratch))
+        networks = {
+            name: Network(path, pad_id=manifest.pad_id) for name, path in _graphs(options, Path(scratch)).items()
         }
-        networks = {name: Network(path, pad_id=manifest.pad_id) for name, path in paths.items()}
-        speed = time_networks(networks, dict.fromkeys(networks, rows[:TIMED]))
+    timed_rows = rows[: options.count(64, 4)]
+    speed = take_turns(
+        {f"{name} · {way}": each for name, network in networks.items() for way, each in _ways(network, timed_rows)},
+        rounds=options.rounds,
+        progress=options.progress,
+    )
     alone = {name: network.logits(rows, pack_tokens=1).argmax(1) for name, network in networks.items()}
     packed = {name: network.logits(rows).argmax(1) for name, network in networks.items()}
     measured = [
@@ -54,29 +50,74 @@ def main(artifact: Path) -> None:
             name,
             f"{(alone[name] == labels).mean():.4f}",
             f"{100 * (alone[name] == alone['fp32']).mean():.2f} %",
-            int((alone[name] != packed[name]).sum()),
-            speed[name]["ms_alone"],
-            speed[name]["ms_packed"],
+            str(int((alone[name] != packed[name]).sum())),
+            milliseconds(middle(speed[f"{name} · alone"])),
+            milliseconds(middle(speed[f"{name} · packed"])),
         ]
         for name in networks
     ]
-    head = ["variant", "accuracy", "same label as fp32", "labels changed by batching", "ms alone", "ms in packs"]
-    print(f"{manifest.model} {manifest.version}, {len(rows)} test texts, one thread\n\n{table(head, measured)}")  # noqa: T201
+    return Measured([_table(measured, len(rows), len(timed_rows), options.rounds)])
 
 
-def _dynamic(artifact: Path, scratch: Path) -> Path:
+def _table(rows: list[list[str]], texts: int, counted: int, rounds: int) -> Table:
+    return Table(
+        title="int8: what it is worth",
+        reading=f"{texts} texts of the test split, one thread; the fewer labels change, the better; milliseconds a "
+        f"text for {counted} of them, alone and in packs, medians of {rounds} rounds.",
+        head=["", "accuracy", "same label as fp32", "labels changed by batching", "ms alone", "ms in packs"],
+        rows=rows,
+    )
+
+
+def _test_split(options: Options, scratch: Path) -> tuple[list[TokenIds], np.ndarray]:
+    manifest = read_manifest(options.artifact)
+    encoder = Encoder.load(options.artifact / TOKENIZER, max_tokens=manifest.max_tokens)
+    config = read_config(options.config)
+    examples = clean(read_rows(config.data), config.data, scratch).splits["test"]
+    texts = list(examples.texts())[: options.count(len(examples), 50)]
+    return [encoded.ids for encoded in encoder.encode(texts)], np.asarray(examples.targets())[: len(texts)]
+
+
+def _graphs(options: Options, scratch: Path) -> dict[str, Path]:
+    fp32 = options.artifact / model_file("fp32")
+    return {
+        "fp32": fp32,
+        "int8, onnxruntime's dynamic": _dynamic(fp32, scratch),
+        "int8, a scale a row, not calibrated": _uncalibrated(fp32, scratch),
+        "int8, a scale a row, calibrated (ours)": options.artifact / model_file("int8"),
+    }
+
+
+def _ways(network: Network, rows: Sequence[TokenIds]) -> list[tuple[str, Measure]]:
+    return [("alone", partial(_alone, network, rows)), ("packed", partial(_packed, network, rows))]
+
+
+def _alone(network: Network, rows: Sequence[TokenIds]) -> list[Sample]:
+    return [timed(partial(network.logits, [row])) for row in rows]
+
+
+def _packed(network: Network, rows: Sequence[TokenIds]) -> list[Sample]:
+    together = timed(partial(network.logits, rows))
+    return [Sample(together.wall / len(rows), together.cpu / len(rows))]
+
+
+def _dynamic(fp32: Path, scratch: Path) -> Path:
     """What ``quantize_dynamic`` makes of the same fp32 graph, with its defaults."""
     path = scratch / "dynamic.onnx"
     # The type of values that Microsoft's operators give has to be told: its shape inference does not know them.
     options = {"DefaultTensorType": TensorProto.FLOAT}
+    before = logging.root.manager.disable
     logging.disable(logging.WARNING)  # one warning a value otherwise
-    quantize_dynamic(artifact / model_file("fp32"), path, weight_type=QuantType.QInt8, extra_options=options)
+    try:
+        quantize_dynamic(fp32, path, weight_type=QuantType.QInt8, extra_options=options)
+    finally:
+        logging.disable(before)
     return path
 
 
-def _uncalibrated(artifact: Path, scratch: Path) -> Path:
+def _uncalibrated(fp32: Path, scratch: Path) -> Path:
     """Our rewrite with statistics that know nothing: no channel stands out, and no error is made up for elsewhere."""
-    model = onnx.load(artifact / model_file("fp32"))
+    model = onnx.load(fp32)
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     observed = {
         node.input[0]: Inputs(np.eye(len(matrix)), np.abs(matrix).max(axis=1))
@@ -86,7 +127,3 @@ def _uncalibrated(artifact: Path, scratch: Path) -> Path:
     path = scratch / "uncalibrated.onnx"
     save(quantize_rows(model, observed), path)
     return path
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else max(Path("build/demo").glob("2*")))

@@ -101,6 +101,7 @@ def killed_in_the_middle(directory: Path) -> None:
     wait_until(lambda: not processes_of(directory))
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_leaves_nobody_behind_goes_on_and_ends_as_one_process_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +126,7 @@ def one_process() -> TrainConfig:
     return TRAIN.model_copy(update={"processes": 1, "batch_size": TEXTS})
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_is_one_line_with_its_own_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)

@@ -133,6 +133,7 @@ def test_the_test_split_is_never_looked_at(data: Path, tmp_path: Path, monkeypat
     assert asked == {"train", "dev"}
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_from_the_checkpoint_of_the_trial_that_was_killed(data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", PARENT, str(data), str(tmp_path)]
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
