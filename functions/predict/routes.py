@@ -25,7 +25,8 @@ _PAGES = Path(__file__).with_name("pages")
 _HTML = "text/html; charset=utf-8"
 # What the pages may load: themselves, and answers of this API.
 _PAGE_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 _EXAMPLES = (
     "POST /v1/models/<model>:predict and :explain, GET /v1/models/<model>, POST /v2/models/<model>/infer, "
@@ -192,9 +193,14 @@ def _problem(error: SlipwayError, request: Request) -> Response:
 @cache
 def _page(name: str) -> Response:
     """A page for people, whole in one file."""
-    headers = {"Content-Security-Policy": _PAGE_POLICY, "Cache-Control": "max-age=300"}
+    headers = {
+        "Content-Security-Policy": _PAGE_POLICY,
+        "Cache-Control": "max-age=300",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
     return respond_text((_PAGES / name).read_text(), 200, _HTML, headers)
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", path))
+    return re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/:]+)", path))  # a colon ends a name: what follows is a verb

@@ -13,8 +13,11 @@ from slipway.dialects import tei, v1, v2
 from slipway.requests import JSON, ParameterValues
 from slipway.settings import Settings
 
-_REQUESTS = (v1.V1Request, v1.Instance, tei.TeiBody, tei.HubParameters, ParameterValues, v2.InferBody, v2.InferInput,
-             v2.InferParameters, v2.BinarySize, v2.WantedOutput)  # fmt: skip
+_REQUESTS = (
+    *(v1.V1Request, v1.ExplainRequest, v1.ExplainParameters, v1.Instance, ParameterValues),
+    *(tei.TeiBody, tei.HubParameters),
+    *(v2.InferBody, v2.InferInput, v2.InferParameters, v2.BinarySize, v2.WantedOutput),
+)
 _ANSWERS = (v1.V1Answer, v1.V1Explained, v1.ModelStatus, v2.InferAnswer, tei.LabelScore)
 _LIMITS = Settings(model="", model_bucket="")
 _TEXT = {"minLength": 1, "pattern": r"[^\s\u001c-\u001f\u0085]"}  # a text of spaces alone is no text
@@ -79,7 +82,7 @@ def _paths() -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for path, names in one_of_v1:
         predict = _post("TF-Serving V1", "Classify texts", "V1Request", "V1Answer", texts, names)
-        explain = _post("TF-Serving V1", "Which words mattered", "V1Request", "V1Explained", texts, names)
+        explain = _post("TF-Serving V1", "Which words mattered", "ExplainRequest", "V1Explained", texts, names)
         paths[f"{path}:predict"] = {"post": predict}
         paths[f"{path}:explain"] = {"post": explain}
         paths[path] = {"get": _get("TF-Serving V1", "Versions in memory", _ref("ModelStatus"), names)}
@@ -149,6 +152,10 @@ def _schemas() -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components([*_REQUESTS, *_ANSWERS], ref_template="#/components/schemas/{name}")
     for kind in _REQUESTS:
         schemas[kind.__name__]["additionalProperties"] = False  # a misspelled field is refused
+    # Described is JSON; a tensor in binary, whose size is a parameter, is no JSON and has its data elsewhere.
+    schemas["InferInput"]["required"].append("data")
+    schemas["InferInput"]["properties"]["parameters"] = {"type": "object", "maxProperties": 0}
+    del schemas["BinarySize"]
     for name, member, limits in _BOUNDS:
         _narrow(schemas[name]["properties"][member], limits)
     return schemas | {"Problem": _PROBLEM}
@@ -157,17 +164,17 @@ def _schemas() -> dict[str, Any]:
 _MANY = {"minItems": 1, "maxItems": _LIMITS.max_instances}
 _BOUNDS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("V1Request", "instances", _MANY),
+    ("ExplainRequest", "instances", _MANY),
     ("Instance", "text", {}),
     ("TeiBody", "inputs", _MANY),
     ("InferBody", "inputs", {"minItems": 1}),
     ("InferInput", "data", {"minItems": 1}),
     ("InferInput", "name", {"pattern": "^text"}),
     ("InferInput", "shape", {"minItems": 1, "maxItems": 2, "items": {"type": "integer", "minimum": 1}}),
-    ("BinarySize", "binary_data_size", {"minimum": 0}),
-    *((name, "top_k", {"minimum": 1}) for name in ("ParameterValues", "HubParameters")),
+    *((name, "top_k", {"minimum": 1}) for name in ("ParameterValues", "ExplainParameters", "HubParameters")),
     *(
         (name, "abstain_below", {"minimum": 0, "maximum": 1})
-        for name in ("ParameterValues", "HubParameters", "InferParameters")
+        for name in ("ParameterValues", "ExplainParameters", "HubParameters", "InferParameters")
     ),
 )
 

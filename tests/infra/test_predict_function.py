@@ -96,6 +96,8 @@ def test_every_log_group_forgets(aws: Assembly, local: Assembly) -> None:
 
 
 def test_no_variable_of_the_functions_is_read_elsewhere_by_another_name() -> None:
+    client = ROOT / "layers/runtime/python/slipway/client"  # runs at a caller's, who sets variables of its own
     sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers").rglob("*.py")]
+    sources = [path for path in sources if not path.is_relative_to(client)]
     named = {name for path in sources for name in re.findall(r"\bSLIPWAY_[A-Z_]+\b", path.read_text())}
     assert named <= {*Settings(model="m", model_bucket="b").to_env(), "SLIPWAY_"}

@@ -1,4 +1,4 @@
-"""What JSON Schema cannot say of a request: a tensor's shape counts its data, and binary ones need a header."""
+"""What JSON Schema cannot say of a request: a tensor's shape counts its data."""
 
 import os
 from typing import Any
@@ -16,18 +16,17 @@ def map_path_parameters(context: Any, path_parameters: Any) -> Any:
 
 
 @schemathesis.hook
-def map_body(context: Any, body: Any) -> Any:
-    """Make a valid tensor agree with itself; one that is to be refused stays as it is."""
-    if isinstance(body, dict) and isinstance(body.get("inputs"), list):
-        for tensor in body["inputs"]:
-            if _is_whole(tensor):
-                tensor["shape"] = [len(tensor["data"])]
-                tensor.pop("parameters", None)
-    return body
+def before_call(context: Any, case: schemathesis.Case, kwargs: Any) -> None:
+    """Make a tensor that is whole agree with itself; one that is to be refused for its shape stays as it is."""
+    inputs = case.body.get("inputs") if isinstance(case.body, dict) else None
+    for tensor in inputs if isinstance(inputs, list) else []:
+        if _is_whole(tensor):
+            tensor["shape"] = [len(tensor["data"])]
 
 
 def _is_whole(tensor: Any) -> bool:
     if not isinstance(tensor, dict) or not isinstance(tensor.get("data"), list):
         return False
     shape = tensor.get("shape")
-    return isinstance(shape, list) and all(type(size) is int and size > 0 for size in shape) and 0 < len(shape) < 3
+    whole = isinstance(shape, list) and all(type(size) in (int, float) and size > 0 for size in shape)
+    return whole and 0 < len(shape) < 3

@@ -37,8 +37,13 @@ def test_without_a_key_nobody_is_answered(outputs: Outputs, key: str) -> None:
     assert "x-api-key" in problem["remedy"]
 
 
-@pytest.mark.parametrize("path", ["", "/", "/v1/models/demo", "/v1/models/demo:predict", "/nowhere"])
-def test_no_path_is_open(outputs: Outputs, path: str) -> None:
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json"])
+def test_the_pages_are_open(outputs: Outputs, path: str) -> None:
+    assert get(f"{outputs.api_url}{path}").status == 200
+
+
+@pytest.mark.parametrize("path", ["/info", "/v1/models/demo", "/v1/models/demo:predict", "/nowhere"])
+def test_no_other_path_is_open(outputs: Outputs, path: str) -> None:
     assert get(f"{outputs.api_url}{path}").status == 403
 
 

@@ -208,7 +208,7 @@ def test_five_thousand_instances_are_too_many_and_the_remedy_is_named() -> None:
         ({"instances": ["a"], "parameters": {"truncate": None}}, "parameters.truncate", "not null"),
         ({"instances": ["a"], "parameters": {"top_k": 0}}, "parameters.top_k", "a whole number from 1"),
         ({"instances": ["a"], "parameters": {"top_k": -1}}, "parameters.top_k", "a whole number from 1"),
-        ({"instances": ["a"], "parameters": {"top_k": 1.0}}, "parameters.top_k", "a whole number from 1"),
+        ({"instances": ["a"], "parameters": {"top_k": 1.5}}, "parameters.top_k", "a whole number from 1"),
         ({"instances": ["a"], "parameters": {"top_k": True}}, "parameters.top_k", "not true or false"),
         ({"instances": ["a"], "parameters": {"top_k": "2"}}, "parameters.top_k", "not a text"),
         ({"instances": ["a"], "parameters": {"top_k": float("inf")}}, "parameters.top_k", "not a number"),
@@ -255,6 +255,11 @@ def test_of_duplicate_keys_the_last_counts() -> None:
 def test_parameters_are_read() -> None:
     request = _parse({"instances": ["a"], "parameters": {"truncate": "left", "top_k": 2}})
     assert request.parameters == Parameters("left", 2)
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    assert _parse({"instances": ["a"], "parameters": {"top_k": 2.0}}).parameters.top_k == 2
+    assert _parse({"instances": ["a"], "parameters": {"top_k": None}}).parameters.top_k is None
 
 
 def test_a_huge_but_whole_top_k_is_all_labels(predictor: Predictor) -> None:

@@ -103,6 +103,7 @@ def test_anything_else_is_a_request_error_that_can_be_sent(document: Any, tail: 
         (body(tensor("a"), outputs={}), "outputs"),
         (body(tensor("a"), id=7), "id"),
         (body(tensor("a"), parameters={"top_k": 1}), "parameters.top_k"),
+        (body(tensor("a"), parameters={"binary_data_output": 1}), "parameters.binary_data_output"),
         (body(tensor("a", 5)), "text[1]"),
         (body(tensor("a", "")), "text[1]"),
         (body(tensor("a"), input=1), "input"),

@@ -16,11 +16,10 @@
     │   └── Conflict             somebody else changed the live pointer first
     ├── BuildError               the offline build cannot go on
     │   └── GateFailed           a measured property is outside its bound
-    ├── SettingsError            a missing or unusable environment variable
-    └── ClientError              what ``slipway.client`` could not get; its kinds are in ``slipway.client.errors``
+    └── SettingsError            a missing or unusable environment variable
 
 ``slipway.problems.to_problem`` is the one place that maps the tree to HTTP; ``model_build.cli`` is the one that maps
-it to exit codes.
+it to exit codes. What ``slipway.client`` raises is drawn in ``slipway.client.errors``.
 """
 
 from collections.abc import Sequence

@@ -33,7 +33,7 @@ class ParameterValues(TypedDict, total=False):
     """``Parameters`` as they are sent."""
 
     truncate: Truncation
-    top_k: int
+    top_k: int | None
     raw_scores: bool
     abstain_below: float
 
@@ -175,6 +175,8 @@ def _choice(value: Any, field: str) -> Truncation:
 
 
 def _count(value: Any, field: str) -> int | None:
+    if isinstance(value, float) and value.is_integer():  # 2.0 is a whole number in JSON
+        value = int(value)
     if value is not None and (type(value) is not int or value < 1):
         raise InvalidRequest(f"{field} must be a whole number from 1, not {named(value)}.", field=field)
     return value

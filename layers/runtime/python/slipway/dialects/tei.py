@@ -70,8 +70,10 @@ def parse(body: bytes, limits: Limits) -> TeiRequest:
     texts = read_texts([inputs] if bare else inputs, _SOURCE, limits, _text)
     if document.get("parameters") is not None:
         return TeiRequest(PredictRequest(texts, _hub_parameters(document["parameters"]), _SOURCE), single=False)
-    raw = read_flag(document.get("raw_scores") or False, "raw_scores")
-    parameters = Parameters(truncation=_truncation(document), raw_scores=raw)
+    raw = document.get("raw_scores")
+    parameters = Parameters(
+        truncation=_truncation(document), raw_scores=raw is not None and read_flag(raw, "raw_scores")
+    )
     return TeiRequest(PredictRequest(texts, parameters, _SOURCE), single=bare)
 
 
@@ -120,8 +122,8 @@ def _text(value: Any, field: str) -> str:
 
 def _truncation(document: dict[str, Any]) -> Any:
     """TEI's own policy: too long a text is cut unless ``truncate`` is false."""
-    direction = document.get("truncation_direction") or "right"
-    name = direction.lower() if isinstance(direction, str) else ""
+    direction = document.get("truncation_direction")
+    name = direction.lower() if isinstance(direction, str) else "right" if direction is None else ""
     if name not in ("right", "left"):
         raise InvalidRequest(
             f"truncation_direction must be right or left, not {named(direction)}.", field="truncation_direction"

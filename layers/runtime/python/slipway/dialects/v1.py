@@ -4,7 +4,7 @@ Its format is TensorFlow Serving's "RESTful API"; ``parameters`` and what an ans
 """
 
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from slipway.answers import Answer
 from slipway.artifact import Manifest
@@ -38,6 +38,20 @@ class V1Request(TypedDict):
 
     instances: list[str | Instance]
     parameters: NotRequired[ParameterValues]
+    signature_name: NotRequired[str]
+
+
+class ExplainParameters(ParameterValues, total=False):
+    """A text is explained from its beginning."""
+
+    truncate: Literal["right"]  # type: ignore[misc]  # narrower than of a prediction
+
+
+class ExplainRequest(TypedDict):
+    """As ``V1Request``."""
+
+    instances: list[str | Instance]
+    parameters: NotRequired[ExplainParameters]
     signature_name: NotRequired[str]
 
 

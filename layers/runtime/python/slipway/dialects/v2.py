@@ -21,6 +21,7 @@ from slipway.requests import (
     check_size,
     named,
     only,
+    read_flag,
     read_json,
     read_parameters,
     read_texts,
@@ -59,7 +60,7 @@ class WantedOutput(TypedDict):
     """An output by its name; how it is to be sent is not looked at, the answer is JSON."""
 
     name: Literal["label", "score", "scores", "tokens", "truncated", "abstained"]
-    parameters: NotRequired[dict[str, bool | int | float | str]]
+    parameters: NotRequired[dict[str, Any]]
 
 
 class InferParameters(TypedDict, total=False):
@@ -77,7 +78,7 @@ class InferBody(TypedDict):
     inputs: list[InferInput]
     id: NotRequired[str]
     parameters: NotRequired[InferParameters]
-    outputs: NotRequired[list[WantedOutput]]
+    outputs: NotRequired[list[WantedOutput] | None]
 
 
 class OutputTensor(TypedDict):
@@ -169,7 +170,9 @@ def _split(body: bytes, header_bytes: str | None) -> tuple[dict[str, Any], bytes
 
 
 def _parameters(values: Any) -> Parameters:
-    parameters = read_parameters(values, known=("binary_data_output",))  # every client reads an answer in JSON, too
+    parameters = read_parameters(values, known=("binary_data_output",))
+    # Every client reads an answer in JSON, too: only checked.
+    read_flag(values.get("binary_data_output", False), "parameters.binary_data_output")
     if parameters.top_k is not None:
         raise InvalidRequest(
             "parameters.top_k has no meaning here: scores has a column for every label.", field="parameters.top_k"
