@@ -436,6 +436,58 @@ def test_no_body_breaks_the_function(call: Any, promoted: str, body: str) -> Non
         assert answer.headers["content-type"] == "application/problem+json"
 
 
+_KEYS = [
+    "instances",
+    "inputs",
+    "text",
+    "parameters",
+    "truncate",
+    "top_k",
+    "name",
+    "datatype",
+    "shape",
+    "data",
+    "outputs",
+]
+_hostile: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["\udc00", "BYTES"]),
+    lambda v: st.lists(v, max_size=4) | st.dictionaries(st.sampled_from(_KEYS), v, max_size=4),
+    max_leaves=12,
+)
+_DIALECTS = {
+    "/v1/models/demo:predict": ("instances", st.text(max_size=9) | _hostile),
+    "/v1/models/demo:explain": ("instances", st.text(max_size=9) | _hostile),
+    "/v2/models/demo/infer": (
+        "inputs",
+        _hostile
+        | st.fixed_dictionaries({"name": st.just("text"), "datatype": _hostile, "shape": _hostile, "data": _hostile}),
+    ),
+    "/predict": ("inputs", st.text(max_size=9) | _hostile),
+}
+
+
+@pytest.mark.slow
+@hypothesis_settings(
+    max_examples=10_000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(path=st.sampled_from(sorted(_DIALECTS)), data=st.data())
+def test_ten_thousand_hostile_bodies_are_never_our_fault(
+    call: Any, promoted: str, path: str, data: st.DataObject
+) -> None:
+    member, item = _DIALECTS[path]
+    near_miss = st.lists(item, max_size=3).map(lambda items: json.dumps({member: items}))
+    body = data.draw(near_miss | _hostile.map(json.dumps) | st.text(max_size=50))
+    answer = call("POST", path, body, encoded=data.draw(st.booleans()) and body.isprintable() and body.isascii())
+    assert answer.status in (200, 400, 413, 422)
+
+
 def test_an_unforeseen_error_tells_the_caller_nothing_of_our_insides(
     call: Any, promoted: str, monkeypatch: pytest.MonkeyPatch, logs: Any
 ) -> None:
