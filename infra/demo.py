@@ -88,7 +88,10 @@ def _summary(outputs: Outputs, answer: Any, seconds: float) -> None:
     print(
         f"\n{prediction['label']} ({prediction['score']:.3f}), answered by {answer['model_version']}. "
         f"Done in {seconds:.0f} s.\n\n"
-        f"  URL      {outputs.api_url}\n  page     {outputs.api_url}/   (asks for the key)\n  API key  {outputs.api_key}\n  bucket   s3://{outputs.model_bucket}\n"
+        f"  URL      {outputs.api_url}\n"
+        f"  page     {outputs.api_url}/   (asks for the key)\n"
+        f"  API key  {outputs.api_key}\n"
+        f"  bucket   s3://{outputs.model_bucket}\n"
         "  outputs  .local/outputs.json\n\n"
         'The local cloud goes on running. `eval "$(.venv/bin/python -m infra.local_cloud env)"` points slipway, the\n'
         "AWS command line and boto3 at it, for instance for `slipway history`; `make down` stops it."
