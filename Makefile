@@ -30,8 +30,8 @@ check: setup ## Lint, format and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: setup ## Measure the newest demo artifact here
-	@$(BIN)/python -m benchmarks.int8
+bench: setup ## Measure the newest artifacts here beside their peers (half an hour of an idle machine)
+	@$(BIN)/python -m benchmarks
 
 clean: ## Remove what was built and installed; the local cloud must be down
 	rm -rf build .local cdk.out node_modules .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,5 @@
+"""Python, and nothing else."""
+
+from benchmarks.starts import first_answer
+
+first_answer()
