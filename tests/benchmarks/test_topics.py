@@ -128,6 +128,15 @@ def test_without_an_artifact_the_command_says_what_to_do(tmp_path: Path, capsys:
     assert "make demo" in capsys.readouterr().err
 
 
+def test_two_runs_at_once_are_refused(
+    arguments: list[str], options: Options, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with command._alone(options) as alone:
+        assert alone
+        assert command.main(["limit", *arguments]) == 2
+    assert "Another run" in capsys.readouterr().err
+
+
 def test_an_unknown_topic_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.main(["weather"])
