@@ -31,10 +31,10 @@ check: setup ## Lint, format and types
 	@$(BIN)/mypy
 
 bench: setup ## Measure the newest artifacts here beside their peers (half an hour of an idle machine)
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks --report
 
 clean: ## Remove what was built and installed; the local cloud must be down
-	rm -rf build .local cdk.out node_modules .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build .local cdk.out node_modules .venv .bench-venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {sys.version.split()[0]}.")'

@@ -30,6 +30,7 @@ TOPICS = {
     "int8": "what int8 loses and gains",
 }
 _BUILD = ROOT / "build"
+_REPORT = "write benchmarks.md and its plot of all results that were kept (default: into docs)"
 _FILE_WIDTH = 140  # columns where no terminal says how many it has
 
 
@@ -146,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("topics", nargs="*", choices=[*TOPICS, []], metavar="TOPIC", help="all of them by default")
     parser.add_argument("--quick", action="store_true", help="a few repetitions: to see that it works, not to quote")
-    parser.add_argument("--report", type=Path, nargs="?", const=ROOT / "docs", metavar="DIRECTORY")
+    parser.add_argument("--report", type=Path, nargs="?", const=ROOT / "docs", metavar="DIRECTORY", help=_REPORT)
     paths = {
         "artifact": (_newest("demo"), "what is measured (default: the newest of build/demo)"),
         "small": (_newest("films"), "a distilled one beside it (default: the newest of build/films)"),
