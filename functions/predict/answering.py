@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from functions.predict import telemetry
+from functions.predict.live import LiveModel
 from functions.predict.models import Models
 from functions.predict.shadowing import Shadowing
 from slipway.answers import Answer, answer
@@ -47,20 +48,20 @@ class Answering:
 
     def predictor(self, target: Target) -> Predictor:
         """Raises UnknownResource or ModelUnavailable."""
-        followed = self._models.get(target.model)
-        return followed.version(target.version) if target.version else followed.choose(target.request_id).predictor
+        return _answering(self._models.get(target.model), target)
 
     def predict(self, request: PredictRequest, target: Target) -> Answered:
         """Classify the texts. Raises a RequestError or ModelUnavailable."""
         started = time.perf_counter()
-        predictor = self.predictor(target)
+        model = self._models.get(target.model)
+        predictor = _answering(model, target)
         encoded = predictor.encoder.encode(
             request.texts, truncation=request.parameters.truncation, source=request.source
         )
         tokens = self._require_budget(encoded, request.source)
         answers = answer(predictor.classify(encoded), predictor.manifest, request.parameters)
         if not target.version:
-            self._shadow(target, request, answers)
+            self._shadow(model, target, request, answers)
         return self._record(Answered(answers, predictor.manifest, _backend(predictor)), tokens, started)
 
     def explain(self, request: PredictRequest, target: Target) -> Answered:
@@ -89,9 +90,9 @@ class Answering:
             )
         return tokens
 
-    def _shadow(self, target: Target, request: PredictRequest, answers: Sequence[Answer]) -> None:
+    def _shadow(self, model: LiveModel, target: Target, request: PredictRequest, answers: Sequence[Answer]) -> None:
         """Let the shadow candidate score a sampled request: encoded anew, since its tokenizer may be another one."""
-        candidate = self._models.get(target.model).shadow(target.request_id)
+        candidate = model.shadow(target.request_id)
         if candidate is not None:
             encode = partial(candidate.encoder.encode, request.texts, truncation=request.parameters.truncation)
             self._shadowing.submit(candidate, encode, [each.label or "" for each in answers])
@@ -108,6 +109,10 @@ class Answering:
             )
         )
         return answered
+
+
+def _answering(model: LiveModel, target: Target) -> Predictor:
+    return model.version(target.version) if target.version else model.choose(target.request_id).predictor
 
 
 def _backend(predictor: Predictor) -> str:

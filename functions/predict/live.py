@@ -13,14 +13,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from aws_lambda_powertools import Logger
 
 from functions.predict.loading import LABELS, Loader
-from slipway.artifact import serving_files
+from functions.predict.serving import Chosen, Serving, labels_of, size_of
 from slipway.errors import ModelUnavailable, SlipwayError, UnknownResource
 from slipway.predictor import Predictor
 from slipway.releases import Live, choose_shadow, choose_version, release_stack
@@ -29,33 +28,6 @@ from slipway.store import Store
 
 _KEPT_BESIDE_LIVE = 2  # versions that callers address by name; the least recently used one goes
 _LONGEST_WAIT = 20.0  # of a request for a refresh; API Gateway gives up after 29 s
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What answers one request, and as what."""
-
-    predictor: Predictor
-    role: Literal["live", "canary"]
-
-
-@dataclass(frozen=True)
-class _Serving:
-    """What the pointer named, as far as it is in memory. Replaced whole, so that no request sees half of a switch.
-
-    ``live`` is the last good version where the one that ``pointer`` names is refused.
-    """
-
-    pointer: Live
-    live: Predictor
-    candidates: Mapping[str, Predictor] = field(default_factory=dict)
-
-    def predictors(self) -> dict[str, Predictor]:
-        return {self.live.manifest.version: self.live, **self.candidates}
-
-    def roles(self, version: str) -> tuple[str, ...]:
-        named = {"live": self.live.manifest.version, **_labels(self.pointer)}
-        return tuple(label for label in LABELS if named.get(label) == version)
 
 
 class LiveModel:
@@ -80,10 +52,10 @@ class LiveModel:
         self._clock = clock
         self._grown = grown
         self._loader = Loader(store, cache, logger, clock)
-        self._serving: _Serving | None = None
+        self._serving: Serving | None = None
         self._others: dict[str, Predictor] = {}
         self._checked = float("-inf")
-        self._refresh: Future[_Serving | None] | None = None
+        self._refresh: Future[Serving | None] | None = None
         self._lock = threading.Lock()  # of the fields, never held over I/O
         self._loading = threading.Lock()  # of the candidates: one thread at a time
 
@@ -152,7 +124,7 @@ class LiveModel:
         """Bytes of the files of every version in memory: about what weights and tokenizers take there."""
         with self._lock:
             held = {**self._others, **(self._serving.predictors() if self._serving else {})}
-        return sum(_size(predictor) for predictor in held.values())
+        return sum(size_of(predictor) for predictor in held.values())
 
     def expire(self) -> None:
         """Make the next request ask the store first: after a SnapStart restore the pointer may be hours old."""
@@ -178,7 +150,7 @@ class LiveModel:
 
     # --- following the pointer
 
-    def _ask(self) -> _Serving:
+    def _ask(self) -> Serving:
         """What serves now; for a request that waited for it, even if it was unloaded again at once."""
         serving, stale = self._serving, self._age() > self._settings.stale_seconds
         refresh = self._start_refresh()
@@ -193,7 +165,7 @@ class LiveModel:
             )
         return serving
 
-    def _start_refresh(self) -> Future[_Serving | None] | None:
+    def _start_refresh(self) -> Future[Serving | None] | None:
         with self._lock:
             if self._refresh:
                 return self._refresh
@@ -211,13 +183,13 @@ class LiveModel:
         self._grown()
         self._load_candidates()
 
-    def _resolve(self, serving: _Serving | None) -> None:
+    def _resolve(self, serving: Serving | None) -> None:
         with self._lock:
             refresh, self._refresh = self._refresh, None
         if refresh:
             refresh.set_result(serving)
 
-    def _follow(self) -> _Serving | None:
+    def _follow(self) -> Serving | None:
         """Ask for the pointer and serve what it names. An error leaves everything as it was until the next poll."""
         started, serving = self._clock(), None
         try:
@@ -241,7 +213,7 @@ class LiveModel:
         loaded = (self._loader.follow(version, serving=None) for version in before)
         return next((predictor for predictor in loaded if predictor), None)
 
-    def _switch(self, pointer: Live, live: Predictor) -> _Serving:
+    def _switch(self, pointer: Live, live: Predictor) -> Serving:
         """Serve what the pointer names, as far as it is in memory, and free what it names no more."""
         serving, swapped, gone = self._replace(pointer, live)
         if swapped:
@@ -249,14 +221,14 @@ class LiveModel:
         self._remove_files(gone)
         return serving
 
-    def _replace(self, pointer: Live, live: Predictor) -> tuple[_Serving, bool, list[str]]:
+    def _replace(self, pointer: Live, live: Predictor) -> tuple[Serving, bool, list[str]]:
         """What serves from now on, whether another version is live with it, and the versions that are named no more."""
         with self._lock:
             before = self._serving.predictors() if self._serving else {}
             held = {**self._others, **before, live.manifest.version: live}
             candidates = {version: held[version] for version in pointer.candidates() if version in held}
             swapped = self._serving is None or self._serving.live is not live
-            self._serving = _Serving(pointer, live, candidates)
+            self._serving = Serving(pointer, live, candidates)
             serves = self._serving.predictors()
             self._others = {version: other for version, other in self._others.items() if version not in serves}
             return self._serving, swapped, [version for version in before if version not in serves]
@@ -301,10 +273,10 @@ class LiveModel:
             self._others.pop(version, None)
             return True
 
-    def _labelled(self, label: str, serving: _Serving) -> Predictor:
+    def _labelled(self, label: str, serving: Serving) -> Predictor:
         if label == "live":
             return serving.live
-        version = _labels(serving.pointer).get(label)
+        version = labels_of(serving.pointer).get(label)
         if version is None:
             raise UnknownResource(
                 f"{self._settings.model!r} has no {label} now.",
@@ -338,13 +310,3 @@ class LiveModel:
     def _log_failure(self, message: str, error: Exception) -> None:
         reason = str(error) if isinstance(error, SlipwayError) else type(error).__name__
         self._logger.warning(message, reason=reason)
-
-
-def _labels(pointer: Live) -> dict[str, str]:
-    named = {"canary": pointer.canary, "shadow": pointer.shadow}
-    return {label: candidate.version for label, candidate in named.items() if candidate}
-
-
-def _size(predictor: Predictor) -> int:
-    manifest = predictor.manifest
-    return sum(manifest.files[name].size for name in serving_files(manifest.serve))

@@ -52,9 +52,11 @@ class Models:
         if name not in self.names():
             raise self._unknown(name)
         with self._lock:
+            last = next(reversed(self._made), None)
             model = self._made.pop(name, None) or self._make(name)
             self._made[name] = model
-        self._keep_budget()
+        if name != last:  # the one that was used last stays whatever its size, so another one may have to go now
+            self._keep_budget()
         return model
 
     def expire(self) -> None:

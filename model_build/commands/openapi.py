@@ -9,14 +9,14 @@ from typing import Any
 
 import typer
 
-from slipway.dialects import tei, v1, v2
+from slipway.dialects import tei, v1, v2, v2_tensors
 from slipway.requests import JSON, ParameterValues
 from slipway.settings import Settings
 
 _REQUESTS = (
     *(v1.V1Request, v1.ExplainRequest, v1.ExplainParameters, v1.Instance, ParameterValues),
     *(tei.TeiBody, tei.HubParameters),
-    *(v2.InferBody, v2.InferInput, v2.InferParameters, v2.BinarySize, v2.WantedOutput),
+    *(v2.InferBody, v2.InferParameters, v2.WantedOutput, v2_tensors.InferInput, v2_tensors.BinarySize),
 )
 _ANSWERS = (v1.V1Answer, v1.V1Explained, v1.ModelStatus, v2.InferAnswer, tei.LabelScore)
 _LIMITS = Settings(model="", model_bucket="")

@@ -8,8 +8,8 @@ from http.client import HTTPConnection
 
 import pytest
 
-from functions.predict.live import Chosen
 from functions.predict.routes import Service
+from functions.predict.serving import Chosen
 from functions.predict.shadowing import Shadowing
 from slipway.client import Client, NotSent, RequestRefused, Unauthorized
 from slipway.errors import UnknownResource

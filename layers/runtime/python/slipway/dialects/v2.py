@@ -5,13 +5,13 @@ Input ``text``, BYTES of shape [texts] or [texts, 1]; outputs ``label`` (BYTES),
 may have several inputs named ``text…``: their texts are one after the other in the outputs.
 """
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NotRequired, TypedDict
 
 from slipway.answers import Answer
 from slipway.artifact import Manifest
+from slipway.dialects.v2_tensors import INPUT, InferInput, read_inputs
 from slipway.encoding import Truncation
 from slipway.errors import InvalidRequest, MalformedRequest
 from slipway.requests import (
@@ -28,7 +28,6 @@ from slipway.requests import (
 )
 
 BINARY_HEADER = "inference-header-content-length"
-_INPUT = "text"
 _OUTPUTS: dict[str, str] = {
     "label": "BYTES",
     "score": "FP32",
@@ -38,22 +37,6 @@ _OUTPUTS: dict[str, str] = {
     "abstained": "BOOL",
 }
 _DEFAULT_OUTPUTS = ("label", "score", "scores")
-
-
-class BinarySize(TypedDict, total=False):
-    """Bytes of a tensor that follows the JSON."""
-
-    binary_data_size: int
-
-
-class InferInput(TypedDict):
-    """``data`` is flat or nested by ``shape``, and missing where the tensor is binary."""
-
-    name: str
-    datatype: Literal["BYTES"]
-    shape: list[int]
-    data: NotRequired[list[str | list[str]]]
-    parameters: NotRequired[BinarySize]
 
 
 class WantedOutput(TypedDict):
@@ -121,9 +104,9 @@ def parse(body: bytes, limits: Limits, header_bytes: str | None = None) -> Infer
     identity = document.get("id", "")
     if not isinstance(identity, str):
         raise InvalidRequest(f"id must be a text, not {named(identity)}.", field="id")
-    values = _inputs(document.get("inputs"), tail)
-    texts = read_texts(values, _INPUT, limits)
-    return InferRequest(PredictRequest(texts, parameters, _INPUT), _outputs(document.get("outputs")), identity)
+    values = read_inputs(document.get("inputs"), tail)
+    texts = read_texts(values, INPUT, limits)
+    return InferRequest(PredictRequest(texts, parameters, INPUT), _outputs(document.get("outputs")), identity)
 
 
 def render(answers: Sequence[Answer], request: InferRequest, manifest: Manifest, backend: str) -> InferAnswer:
@@ -151,7 +134,7 @@ def model_metadata(manifest: Manifest, versions: Sequence[str]) -> dict[str, Any
         "name": manifest.model,
         "versions": list(versions),
         "platform": "onnxruntime_onnx",
-        "inputs": [{"name": _INPUT, "datatype": "BYTES", "shape": [-1]}],
+        "inputs": [{"name": INPUT, "datatype": "BYTES", "shape": [-1]}],
         "outputs": [{"name": n, "datatype": kind, "shape": shapes[n]} for n, kind in _OUTPUTS.items()],
         "parameters": {"labels": manifest.labels, "task": manifest.task, "max_tokens": manifest.max_tokens},
     }
@@ -178,89 +161,6 @@ def _parameters(values: Any) -> Parameters:
             "parameters.top_k has no meaning here: scores has a column for every label.", field="parameters.top_k"
         )
     return parameters
-
-
-def _inputs(inputs: Any, tail: bytes) -> list[Any]:
-    if not isinstance(inputs, list) or not inputs:
-        raise InvalidRequest(
-            f"inputs must be a list of at least one tensor, not {named(inputs)}.",
-            field="inputs",
-            remedy='Send {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["…"]}]}.',
-        )
-    values: list[Any] = []
-    for index, tensor in enumerate(inputs):
-        found, tail = _tensor(tensor, f"inputs[{index}]", tail)
-        values += found
-    if tail:
-        raise MalformedRequest(f"{len(tail):,} bytes follow the last tensor.", remedy="Check binary_data_size.")
-    return values
-
-
-def _tensor(tensor: Any, field: str, tail: bytes) -> tuple[list[Any], bytes]:
-    if not isinstance(tensor, dict):
-        raise InvalidRequest(f"{field} must be an object, not {named(tensor)}.", field=field)
-    only(tensor, tuple(InferInput.__annotations__), f"{field}.")
-    name, kind = tensor.get("name"), tensor.get("datatype")
-    if not (isinstance(name, str) and name.startswith(_INPUT)):
-        raise InvalidRequest(f"{field}.name must be {_INPUT!r}: the model has no other input.", field=f"{field}.name")
-    if kind != "BYTES":
-        raise InvalidRequest(f"{field}.datatype must be BYTES.", field=f"{field}.datatype")
-    count = _count(tensor.get("shape"), f"{field}.shape")
-    size = _binary_size(tensor.get("parameters", {}), f"{field}.parameters")
-    if size is None:
-        values = _flat(tensor.get("data"), f"{field}.data")
-    else:
-        if size > len(tail):
-            raise MalformedRequest(
-                f"{field} has {size:,} bytes of binary data; {len(tail):,} are left.", field=f"{field}.parameters"
-            )
-        values, tail = _strings(tail[:size], field), tail[size:]
-    if len(values) != count:
-        raise InvalidRequest(f"{field}.shape says {count:,} texts; {len(values):,} were sent.", field=f"{field}.shape")
-    return values, tail
-
-
-def _count(shape: Any, field: str) -> int:
-    """Texts in [texts] or [texts, 1]."""
-    whole = isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)
-    if not whole or len(shape) not in (1, 2) or shape[1:] not in ([], [1]):
-        raise InvalidRequest(f"{field} must be [texts] or [texts, 1].", field=field)
-    return int(shape[0])
-
-
-def _binary_size(parameters: Any, field: str) -> int | None:
-    if not isinstance(parameters, dict):
-        raise InvalidRequest(f"{field} must be an object, not {named(parameters)}.", field=field)
-    only(parameters, tuple(BinarySize.__annotations__), f"{field}.")
-    size = parameters.get("binary_data_size")
-    if size is not None and (type(size) is not int or size < 0):
-        raise InvalidRequest(f"{field}.binary_data_size must be a whole number.", field=f"{field}.binary_data_size")
-    return size
-
-
-def _flat(data: Any, field: str) -> list[Any]:
-    """V2 lets a tensor's data be nested by its shape or flat."""
-    if not isinstance(data, list):
-        raise InvalidRequest(f"{field} must be a list of texts, not {named(data)}.", field=field)
-    return [item[0] if isinstance(item, list) and len(item) == 1 else item for item in data]
-
-
-def _strings(raw: bytes, field: str) -> list[str]:
-    """Texts in the binary form of BYTES: each after its length in 4 bytes, little-endian."""
-    found, place = [], 0
-    while place < len(raw):
-        if place + 4 > len(raw):
-            raise MalformedRequest(f"The binary data of {field} end inside a length.", field=field)
-        (length,) = struct.unpack_from("<I", raw, place)
-        text = raw[place + 4 : place + 4 + length]
-        if len(text) < length:
-            raise MalformedRequest(f"The binary data of {field} end inside a text.", field=field)
-        try:
-            found.append(text.decode())
-        except UnicodeDecodeError as error:
-            raise MalformedRequest(f"A text of {field} is not UTF-8.", field=field) from error
-        place += 4 + length
-    return found
 
 
 def _outputs(outputs: Any) -> tuple[str, ...]:

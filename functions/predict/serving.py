@@ -1,0 +1,51 @@
+"""What a function has in memory of one model, and what a request gets of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from functions.predict.loading import LABELS
+from slipway.artifact import serving_files
+from slipway.predictor import Predictor
+from slipway.releases import Live
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What answers one request, and as what."""
+
+    predictor: Predictor
+    role: Literal["live", "canary"]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What the pointer named, as far as it is in memory. Replaced whole, so that no request sees half of a switch.
+
+    ``live`` is the last good version where the one that ``pointer`` names is refused.
+    """
+
+    pointer: Live
+    live: Predictor
+    candidates: Mapping[str, Predictor] = field(default_factory=dict)
+
+    def predictors(self) -> dict[str, Predictor]:
+        """All of them by version, the live one first."""
+        return {self.live.manifest.version: self.live, **self.candidates}
+
+    def roles(self, version: str) -> tuple[str, ...]:
+        """The labels that ``version`` has."""
+        named = {"live": self.live.manifest.version, **labels_of(self.pointer)}
+        return tuple(label for label in LABELS if named.get(label) == version)
+
+
+def labels_of(pointer: Live) -> dict[str, str]:
+    """The versions that are candidates, by their labels."""
+    named = {"canary": pointer.canary, "shadow": pointer.shadow}
+    return {label: candidate.version for label, candidate in named.items() if candidate}
+
+
+def size_of(predictor: Predictor) -> int:
+    """Bytes of the files that it opened."""
+    manifest = predictor.manifest
+    return sum(manifest.files[name].size for name in serving_files(manifest.serve))
