@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 from aws_lambda_powertools import Logger
 
 from slipway.errors import ArtifactError, ModelUnavailable, SlipwayError, StoreError, UnknownResource, UnknownVersion
-from slipway.predictor import Predictor, load_predictor
+from slipway.predictor import REPLAY_TOKENS, Predictor, load_predictor
 from slipway.settings import function_vcpus
 from slipway.store import Store
 
@@ -92,7 +92,7 @@ class Loader:
     def _load_files(self, version: str) -> Predictor:
         directory = self._store.fetch(version, None, self._cache)
         try:
-            return load_predictor(directory, threads=function_vcpus())
+            return load_predictor(directory, threads=function_vcpus(), replay_tokens=REPLAY_TOKENS)
         except ArtifactError:
             shutil.rmtree(directory, ignore_errors=True)  # the next try downloads it again
             raise

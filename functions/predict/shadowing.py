@@ -57,6 +57,7 @@ class Shadowing:
         with self._changed:
             if len(self._waiting) >= QUEUE:
                 self.dropped += 1
+                telemetry.record_shadow_loss(candidate.manifest.version, dropped=True)
                 return
             self._waiting.append(_Request(candidate, encoded, labels))
             self._changed.notify_all()
@@ -89,6 +90,7 @@ class Shadowing:
             self._report(version, texts, disagreements, largest)
         except Exception as error:  # whatever a candidate does is its own affair; its kind only, never a text
             self.failures += 1
+            telemetry.record_shadow_loss(version, dropped=False)
             kind, failures, dropped = type(error).__name__, self.failures, self.dropped
             self._logger.warning("shadow failed", model_version=version, kind=kind, failures=failures, dropped=dropped)
 

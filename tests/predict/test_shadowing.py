@@ -160,7 +160,10 @@ def test_a_report_that_raises_is_a_failure_and_the_next_request_is_scored(candid
 
 
 def test_what_does_not_fit_into_the_queue_is_dropped_and_counted_and_nobody_waits(
-    shadowing: Shadowing, candidate: Predictor, reported: list[tuple[str, int, int, float]]
+    shadowing: Shadowing,
+    candidate: Predictor,
+    reported: list[tuple[str, int, int, float]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     held: Any = Held(candidate)
     encoded = _encoded(candidate, POSITIVE)
@@ -171,6 +174,7 @@ def test_what_does_not_fit_into_the_queue_is_dropped_and_counted_and_nobody_wait
         shadowing.submit(held, encoded, ["positive"])
     assert time.perf_counter() - started < 5
     assert shadowing.dropped == 5
+    assert capsys.readouterr().out.count('"ShadowDropped":1') == 5
     assert not shadowing.drain(0.01)
     held.go_on.set()
     assert shadowing.drain(30)

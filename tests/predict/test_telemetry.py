@@ -1,10 +1,16 @@
 """What a request leaves behind: one JSON line and EMF metrics, with counts and versions and never a text."""
 
+import io
 import json
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functions.predict import telemetry
 
 SECRET = "Zx9secretQw"
 
@@ -42,15 +48,33 @@ def test_an_answer_is_measured(call: Any, promoted: str, metrics: Any) -> None:
     documents = metrics()
     (document,) = _named(documents, "Latency")
     assert _declared(document) == {"Latency": "Milliseconds", "Texts": "Count", "Tokens": "Count"}
-    assert (document["Texts"], document["Tokens"]) == ([3.0], [21.0])
-    assert document["Latency"][0] > 0
+    assert (document["Texts"], document["Tokens"]) == (3, 21)
+    assert document["Latency"] > 0
     assert document["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Slipway"
 
 
 def test_labels_are_counted_each_in_its_dimension(call: Any, promoted: str, metrics: Any) -> None:
     call.predict("a lovely superb moving film", "a boring awful dull film", "a superb moving great film")
     counted = {document["label"]: document["Labels"] for document in _named(metrics(), "Labels")}
-    assert counted == {"positive": [2.0], "negative": [1.0]}
+    assert counted == {"positive": 2, "negative": 1}
+
+
+def test_an_abstention_is_counted_as_one(call: Any, promoted: str, metrics: Any) -> None:
+    call("POST", "/v1/models/demo:predict", {"instances": ["film"], "parameters": {"abstain_below": 1}})
+    (document,) = _named(metrics(), "Labels")
+    assert document["label"] == "(abstained)"
+
+
+@settings(max_examples=200)
+@given(label=st.text(min_size=1))
+def test_a_label_in_any_script_is_a_dimension_that_cloudwatch_takes(label: str) -> None:
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        telemetry.record(telemetry.Served("v", "cpu-int8", [label], 1, 1.0))
+    (document,) = _named([json.loads(line) for line in printed.getvalue().splitlines() if "_aws" in line], "Labels")
+    assert document["label"].isascii()
+    assert document["label"].isprintable()
+    assert 1 <= len(document["label"]) <= 250
 
 
 def test_every_dimension_that_is_declared_has_its_value(call: Any, promoted: str, metrics: Any) -> None:
@@ -72,7 +96,7 @@ def test_one_request_does_not_count_for_the_next(call: Any, promoted: str, metri
     metrics()
     call.predict("a film")
     (document,) = _named(metrics(), "Texts")
-    assert document["Texts"] == [1.0]
+    assert document["Texts"] == 1
 
 
 @pytest.mark.parametrize(("path", "metric"), [("/nowhere", "Refusals"), ("/v2/health/ready", "Errors")])
@@ -81,7 +105,7 @@ def test_a_refusal_is_the_callers_and_an_error_is_ours(
 ) -> None:
     answer = call("GET", path)
     (document,) = _named(metrics(), metric)
-    assert document[metric] == [1.0]
+    assert document[metric] == 1
     (record,) = logs.of("refused")
     assert record["status"] == answer.status
 

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 
 from slipway.artifact import TOKENIZER, Golden, model_file, read_manifest, serving_files
 from slipway.errors import ArtifactError
-from slipway.predictor import Predictor, calibrate, load_predictor, pack, pad, softmax
+from slipway.predictor import RUN_TOKENS, Predictor, calibrate, load_predictor, pack, pad, softmax
 
 Reseal = Callable[..., Path]
 
@@ -38,10 +38,18 @@ def test_packs_hold_every_index_once_sorted_and_within_the_budget(lengths: list[
 
 
 @given(lengths=_lengths, budget=st.integers(1, 600))
-def test_no_pack_could_have_taken_the_next_text(lengths: list[int], budget: int) -> None:
+def test_no_pack_could_have_taken_the_next_text_for_less_than_a_run(lengths: list[int], budget: int) -> None:
     packs = pack(lengths, budget)
     for indices, following in itertools.pairwise(packs):
-        assert (len(indices) + 1) * lengths[following[0]] > budget
+        padding = len(indices) * (lengths[following[0]] - lengths[indices[-1]])
+        assert (len(indices) + 1) * lengths[following[0]] > budget or padding > RUN_TOKENS
+
+
+@given(lengths=_lengths, budget=st.integers(1, 600))
+def test_packing_never_costs_more_than_a_run_for_each_text(lengths: list[int], budget: int) -> None:
+    packs = pack(lengths, budget)
+    padded = sum(len(indices) * lengths[indices[-1]] for indices in packs)
+    assert padded + RUN_TOKENS * len(packs) <= sum(lengths) + RUN_TOKENS * len(lengths)
 
 
 @given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=9), min_size=1, max_size=9))
@@ -133,6 +141,26 @@ def test_a_changed_golden_probability_is_refused(predictor: Predictor) -> None:
                 _with_golden(predictor, changed).replay_golden("int8")
         else:
             _with_golden(predictor, changed).replay_golden("int8")
+
+
+def test_a_limited_replay_classifies_the_shortest_and_encodes_all(predictor: Predictor) -> None:
+    longest = max(predictor.manifest.golden, key=lambda golden: len(golden.token_ids))
+    wrong = dataclasses.replace(longest, probabilities={"int8": longest.probabilities["int8"][::-1]})
+    _with_golden(predictor, wrong).replay_golden("int8", tokens=len(longest.token_ids) - 1)
+    for tokens in (None, 10_000):
+        with pytest.raises(ArtifactError, match="a probability differs"):
+            _with_golden(predictor, wrong).replay_golden("int8", tokens=tokens)
+    changed = dataclasses.replace(longest, token_ids=[*longest.token_ids[:-1], 4])
+    with pytest.raises(ArtifactError, match="token ids differ"):
+        _with_golden(predictor, changed).replay_golden("int8", tokens=1)
+
+
+def test_a_limited_replay_classifies_at_least_one(predictor: Predictor) -> None:
+    shortest = min(predictor.manifest.golden, key=lambda golden: len(golden.token_ids))
+    wrong = dataclasses.replace(shortest, probabilities={"int8": shortest.probabilities["int8"][::-1]})
+    manifest = dataclasses.replace(predictor.manifest, golden=[wrong])
+    with pytest.raises(ArtifactError, match="a probability differs"):
+        Predictor(predictor._network, predictor.encoder, manifest).replay_golden("int8", tokens=0)
 
 
 def test_changed_golden_token_ids_are_refused(predictor: Predictor) -> None:

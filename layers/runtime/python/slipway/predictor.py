@@ -1,14 +1,15 @@
 """Encoded texts to predictions. The only user of onnxruntime at serving time.
 
-Texts are sorted by length and packed into micro-batches under a token budget, padded to the longest in the pack. A pack
-runs on one thread; several packs run on several threads, so that a single text pays for no thread pool and a batch uses
-every vCPU. Nothing a text is packed with changes its answer: the gates of ``model_build`` hold that.
+Texts are sorted by length and packed into micro-batches under a token budget, padded to the longest in the pack, where
+the padding costs less than a run of its own would. A pack runs on one thread; several packs run on several threads, so
+that a single text pays for no thread pool and a batch uses every vCPU. Nothing a text is packed with changes its
+answer: the gates of ``model_build`` hold that.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,15 @@ from slipway.artifact import TOKENIZER, Manifest, Task, Variant, model_file, rea
 from slipway.encoding import Encoded, Encoder, TokenIds, Truncation
 from slipway.errors import ArtifactError
 
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
 Probabilities = npt.NDArray[np.float32]
 Logits = npt.NDArray[np.float32]
 
 PACK_TOKENS = 512  # 256 to 512 measured fastest (docs/model-log.md): larger packs fall out of the L2 cache
+RUN_TOKENS = 8  # what a run costs beside its tokens, counted in tokens (docs/model-log.md)
+REPLAY_TOKENS = 32  # golden examples that a function answers again at each cold start
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Network:
         self._name = path.name
         self._session = open_session(path)
         self._pad_id = pad_id
-        self._threads = ThreadPoolExecutor(threads, "predict") if threads > 1 else None
+        self._threads = _pool(threads) if threads > 1 else None
 
     def logits(self, rows: Sequence[TokenIds], *, pack_tokens: int = PACK_TOKENS) -> Logits:
         """Logits of shape (rows, labels), uncalibrated, in the order of ``rows``."""
@@ -91,8 +97,11 @@ class Predictor:
         rows = zip(logits, probabilities, encoded, strict=True)
         return [Prediction(raw, chances, e.tokens, e.truncated) for raw, chances, e in rows]
 
-    def replay_golden(self, variant: Variant) -> None:
-        """Answer the manifest's golden examples again. Raises ArtifactError where an answer differs."""
+    def replay_golden(self, variant: Variant, *, tokens: int | None = None) -> None:
+        """Answer the manifest's golden examples again. Raises ArtifactError where an answer differs.
+
+        All of them are encoded; of a number of ``tokens`` only as many of the shortest, at least one, are classified.
+        """
         golden, graph = self.manifest.golden, model_file(variant)
         tolerance = self.manifest.tolerances.get(variant)
         if tolerance is None or not all(variant in example.probabilities for example in golden):
@@ -100,8 +109,9 @@ class Predictor:
         encoded = self.encoder.encode([example.text for example in golden])
         if any(e.ids.tolist() != example.token_ids for e, example in zip(encoded, golden, strict=True)):
             raise self._not_reproduced(TOKENIZER, "token ids differ")
-        answers = np.array([answer.probabilities for answer in self.classify(encoded)])
-        expected = np.array([example.probabilities[variant] for example in golden])
+        chosen = range(len(golden)) if tokens is None else _shortest([e.cost for e in encoded], tokens)
+        answers = np.array([answer.probabilities for answer in self.classify([encoded[index] for index in chosen])])
+        expected = np.array([golden[index].probabilities[variant] for index in chosen])
         if answers.shape != expected.shape:
             raise self._not_reproduced(graph, f"it gives {answers.shape[1]} probabilities a text")
         difference = float(np.abs(answers - expected).max())
@@ -116,10 +126,13 @@ class Predictor:
         )
 
 
-def load_predictor(directory: Path, variant: Variant | None = None, *, threads: int = 1) -> Predictor:
+def load_predictor(
+    directory: Path, variant: Variant | None = None, *, threads: int = 1, replay_tokens: int | None = None
+) -> Predictor:
     """Open an artifact directory: verify every file it reads, open the session, replay the golden examples.
 
-    ``variant`` is by default the one that the manifest chose for CPUs.
+    ``variant`` is by default the one that the manifest chose for CPUs. ``replay_tokens`` limits the replay, as in
+    ``Predictor.replay_golden``: where a start must be quick and the build has replayed all of them.
 
     Raises ArtifactError naming the file that is missing, damaged, or answers differently from its manifest.
     """
@@ -129,19 +142,21 @@ def load_predictor(directory: Path, variant: Variant | None = None, *, threads: 
     encoder = Encoder.load(directory / TOKENIZER, max_tokens=manifest.max_tokens)
     network = Network(directory / model_file(variant), pad_id=manifest.pad_id, threads=threads)
     predictor = Predictor(network, encoder, manifest)
-    predictor.replay_golden(variant)
+    predictor.replay_golden(variant, tokens=replay_tokens)
     return predictor
 
 
 def open_session(path: Path) -> ort.InferenceSession:
     """A CPU session of an already optimized graph, with its weights mapped into memory.
 
-    Optimizing again at load would cost several times the load itself; spinning threads would burn the CPU quota.
+    Optimizing again at load would cost several times the load itself; spinning threads would burn the CPU quota. So
+    would planning which tensors share memory, for nothing: tensors are freed and found again in the arena as fast.
     """
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    options.enable_mem_reuse = False
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
@@ -151,17 +166,24 @@ def open_session(path: Path) -> ort.InferenceSession:
 
 
 def pack(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Indices of ``lengths``, sorted by length and cut where count times longest would pass ``budget`` padded tokens.
+    """Indices of ``lengths``, sorted by length, cut where count times longest would pass ``budget`` padded tokens.
 
-    >>> pack([3, 9, 2, 4], 8)
-    [[2, 0], [3], [1]]
+    Also where a text would pad those before it by more than a run costs: that is within 2 % of the best cuts there are
+    (docs/model-log.md).
+
+    >>> pack([3, 9, 2, 4, 20], 8)
+    [[2, 0], [3], [1], [4]]
     """
     packs: list[list[int]] = []
+    longest = 0
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if packs and (len(packs[-1]) + 1) * lengths[index] <= budget:
+        length = lengths[index]
+        count = len(packs[-1]) if packs else 0
+        if count and (count + 1) * length <= budget and count * (length - longest) <= RUN_TOKENS:
             packs[-1].append(index)
         else:
             packs.append([index])
+        longest = length
     return packs
 
 
@@ -199,3 +221,20 @@ def softmax(logits: npt.NDArray[np.floating]) -> Probabilities:
     shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     probabilities: Probabilities = (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
     return probabilities
+
+
+def _shortest(costs: Sequence[int], budget: int) -> list[int]:
+    """Indices of the lowest costs that fit together into ``budget``, at least one.
+
+    >>> _shortest([9, 2, 30, 4], 16)
+    [1, 3, 0]
+    """
+    order = sorted(range(len(costs)), key=costs.__getitem__)
+    fitting = np.cumsum([costs[index] for index in order]) <= budget
+    return order[: max(1, int(fitting.sum()))]
+
+
+def _pool(threads: int) -> "Executor":
+    from concurrent.futures import ThreadPoolExecutor  # 8 ms of a cold start that needs none
+
+    return ThreadPoolExecutor(threads, "predict")
