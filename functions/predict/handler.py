@@ -11,7 +11,7 @@ from snapshot_restore_py import register_after_restore
 from functions.predict.models import Models
 from functions.predict.routes import Service
 from functions.predict.shadowing import Shadowing
-from functions.predict.telemetry import logger, record_shadow
+from functions.predict.telemetry import begin, logger, record_shadow
 from slipway.errors import ModelUnavailable
 from slipway.settings import Settings
 from slipway.store import Store
@@ -26,7 +26,7 @@ with suppress(ModelUnavailable):  # a stack is deployed before its first model i
     models.get(settings.model).current()
 
 
-@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one API Gateway REST proxy event."""
-    return service.handle(event, context)
+    begin(event["requestContext"]["requestId"], context)
+    return service.handle(event)

@@ -7,7 +7,6 @@ tenth of a second of every cold start (docs/decisions.md).
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from functions.predict import telemetry
 from functions.predict.answering import Answered, Answering, Target
@@ -78,7 +77,7 @@ class Service:
         self._answering = Answering(settings, models, shadowing)
         self._routes = [(method, _pattern(path), getattr(self, name)) for method, path, name in ROUTES]
 
-    def handle(self, event: Event, _: Any = None) -> Response:
+    def handle(self, event: Event) -> Response:
         """Answer one event: with a problem document whatever happens."""
         request = Request(event)
         try:

@@ -1,6 +1,7 @@
-"""What a request leaves behind: one log line and EMF metrics, with counts and versions and never a text."""
+"""What a request leaves behind: lines of JSON for logs and metrics, with counts and versions and never a text."""
 
 import json
+import os
 import sys
 import time
 import traceback
@@ -8,13 +9,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 NAMESPACE = "Slipway"
 _COUNT, _MILLISECONDS = "Count", "Milliseconds"
 
 logger = Logger()
+_request: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +32,42 @@ class Served:
     milliseconds: float
 
 
+def begin(correlation_id: str, context: LambdaContext) -> None:
+    """From now on every line belongs to this request. ``correlation_id`` is API Gateway's own."""
+    _request.update(
+        cold_start=not _request,
+        function_name=context.function_name,
+        function_request_id=context.aws_request_id,
+        correlation_id=correlation_id,
+        xray_trace_id=os.environ.get("_X_AMZN_TRACE_ID", "").partition(";")[0].removeprefix("Root=") or None,
+    )
+    logger.append_keys(**_request)
+
+
 def record(served: Served) -> None:
-    """Log and count an answered prediction request."""
-    logger.info(
-        "predicted",
+    """Log and count an answered prediction request, in one line."""
+    _count(
+        {"Latency": round(served.milliseconds, 2), "Texts": len(served.labels), "Tokens": served.tokens},
+        level="INFO",
+        message="predicted",
         model_version=served.model_version,
         backend=served.backend,
-        texts=len(served.labels),
-        tokens=served.tokens,
-        milliseconds=round(served.milliseconds, 2),
+        **_request,
     )
-    _count({"Latency": served.milliseconds, "Texts": len(served.labels), "Tokens": served.tokens})
-    for label, texts in Counter(served.labels).items():
-        _count({"Labels": texts}, label=_printable(label) if label else "(abstained)")
+    for label, count in Counter(served.labels).items():
+        _count({"Labels": count}, "label", label=_printable(label) if label else "(abstained)")
 
 
 def record_shadow(version: str, texts: int, disagreements: int, largest_difference: float) -> None:
     """Count where a shadow candidate would have answered otherwise."""
     logger.info("shadowed", model_version=version, texts=texts, disagreements=disagreements, largest=largest_difference)
-    _count({"ShadowTexts": texts, "ShadowDisagreements": disagreements}, model_version=version)
+    counts = {"ShadowTexts": texts, "ShadowDisagreements": disagreements}
+    _count(counts, "model_version", model_version=version)
 
 
 def record_shadow_loss(version: str, *, dropped: bool) -> None:
     """Count a sampled request that a shadow candidate did not score: dropped, or failed at."""
-    _count({"ShadowDropped" if dropped else "ShadowFailures": 1}, model_version=version)
+    _count({"ShadowDropped" if dropped else "ShadowFailures": 1}, "model_version", model_version=version)
 
 
 def record_error(status: int, error: Exception) -> None:
@@ -66,19 +82,15 @@ def record_crash(error: BaseException) -> None:
     logger.error("crashed", error_type=type(error).__name__, frames=frames[-8:])
 
 
-def _count(values: Mapping[str, float], **dimension: str) -> None:
-    """Print metrics in CloudWatch's Embedded Metric Format, with the service and at most one more dimension.
+def _count(values: Mapping[str, float], *dimensions: str, **members: Any) -> None:
+    """Print metrics in CloudWatch's Embedded Metric Format, by service and by those ``members`` that are dimensions.
 
     Powertools' Metrics does the same in four times the time, and a request has two of them (docs/decisions.md).
     """
     metrics = [{"Name": name, "Unit": _MILLISECONDS if name == "Latency" else _COUNT} for name in values]
-    directive = {"Namespace": NAMESPACE, "Dimensions": [["service", *dimension]], "Metrics": metrics}
-    document = {
-        "_aws": {"Timestamp": int(time.time() * 1e3), "CloudWatchMetrics": [directive]},
-        "service": logger.service,
-        **dimension,
-        **values,
-    }
+    directive = {"Namespace": NAMESPACE, "Dimensions": [["service", *dimensions]], "Metrics": metrics}
+    aws = {"Timestamp": int(time.time() * 1e3), "CloudWatchMetrics": [directive]}
+    document = {"_aws": aws, "service": logger.service, **members, **values}
     sys.stdout.write(json.dumps(document, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 

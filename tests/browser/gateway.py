@@ -127,7 +127,7 @@ class Gateway:
         if path not in OPEN and seen.headers.get("x-api-key") != KEY:
             return Reply(403, self._refusal.encode(), {"Content-Type": "application/problem+json"})
         with self._turn:
-            return _reply(self._service.handle(_event(seen, path), None))
+            return _reply(self._service.handle(_event(seen, path)))
 
 
 def _event(seen: Seen, path: str) -> dict[str, Any]:

@@ -241,7 +241,7 @@ def service(settings: Settings, deployment: Models, shadowing: Shadowing) -> Ser
 
 @pytest.fixture
 def call(service: Service) -> Caller:
-    return Caller(service.handle)
+    return Caller(lambda event, _: service.handle(event))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The handler as Lambda imports it: what happens at init, and what one event gives."""
 
 import importlib
+import json
 import shutil
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from functions.predict import telemetry
 from slipway.errors import SettingsError
 from slipway.store import Store
 
@@ -69,11 +71,26 @@ def test_a_missing_setting_is_named_at_init(load: Callable[[], ModuleType], monk
         load()
 
 
-def test_log_lines_carry_the_request_of_api_gateway(warm: ModuleType, caller: Callable[..., Any], logs: Any) -> None:
+def test_every_line_carries_the_request_of_api_gateway(
+    warm: ModuleType, caller: Callable[..., Any], logs: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     caller(warm.handler).predict("a film")
-    (record,) = logs.of("predicted")
-    assert record["correlation_id"] == "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
-    assert record["function_name"] == "predict"
+    caller(warm.handler)("GET", "/nowhere")
+    (refused,) = logs.of("refused")
+    (predicted,) = (line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "Latency" in line)
+    for line in (predicted, refused):
+        assert line["correlation_id"] == "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+        assert line["function_name"] == "predict"
+
+
+def test_the_first_request_of_a_function_says_so(
+    warm: ModuleType, caller: Callable[..., Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "_request", {})
+    caller(warm.handler).predict("a film")
+    caller(warm.handler).predict("a film")
+    lines = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "Latency" in line]
+    assert [line["cold_start"] for line in lines] == [True, False]
 
 
 def test_after_a_snapstart_restore_the_pointer_is_asked_for(

@@ -178,7 +178,8 @@ def test_words_are_explained_with_offsets_into_the_text(call: Any, promoted: str
 def test_an_explanation_has_its_limit(
     settings: Settings, deployment: Models, promoted: str, caller: Callable[..., Any]
 ) -> None:
-    tight = caller(Service(replace(settings, max_request_tokens=40), deployment, Shadowing(print)).handle)
+    narrow = Service(replace(settings, max_request_tokens=40), deployment, Shadowing(print))
+    tight = caller(lambda event, _: narrow.handle(event))
     texts = {"instances": ["the film was good"] * 2}
     _problem(tight("POST", "/v1/models/demo:explain", texts), 413, field="instances")
     _problem(
@@ -363,7 +364,8 @@ def test_five_thousand_instances_are_too_many(call: Any, promoted: str) -> None:
 def test_too_many_tokens_are_refused_before_the_model_runs(
     settings: Settings, deployment: Models, promoted: str, caller: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tight = caller(Service(replace(settings, max_request_tokens=20), deployment, Shadowing(print)).handle)
+    narrow = Service(replace(settings, max_request_tokens=20), deployment, Shadowing(print))
+    tight = caller(lambda event, _: narrow.handle(event))
     assert tight.predict("a film", "a good film", "the film").status == 200
     monkeypatch.setattr(Predictor, "classify", lambda *_: pytest.fail("it ran"))
     problem = _problem(tight.predict(*["a good film"] * 5), 413, field="instances")

@@ -35,21 +35,15 @@ def _declared(document: dict[str, Any]) -> dict[str, str]:
     return {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
 
 
-def test_an_answer_leaves_one_line_with_counts_and_the_version(call: Any, promoted: str, logs: Any) -> None:
-    call.predict("a good film", "a bad film")
-    (record,) = logs.of("predicted")
-    assert (record["level"], record["model_version"], record["backend"]) == ("INFO", promoted, "cpu-int8")
-    assert (record["texts"], record["tokens"]) == (2, 10)
-    assert record["milliseconds"] > 0
-
-
-def test_an_answer_is_measured(call: Any, promoted: str, metrics: Any) -> None:
+def test_an_answer_leaves_one_line_with_counts_and_the_version(call: Any, promoted: str, metrics: Any) -> None:
     call.predict("a lovely superb moving film", "a boring awful dull film", "a superb moving great film")
     documents = metrics()
     (document,) = _named(documents, "Latency")
     assert _declared(document) == {"Latency": "Milliseconds", "Texts": "Count", "Tokens": "Count"}
     assert (document["Texts"], document["Tokens"]) == (3, 21)
     assert document["Latency"] > 0
+    assert (document["level"], document["message"]) == ("INFO", "predicted")
+    assert (document["model_version"], document["backend"]) == (promoted, "cpu-int8")
     assert document["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Slipway"
 
 
@@ -138,15 +132,18 @@ def test_no_text_is_logged_or_measured_or_sent_back(
     captured = capsys.readouterr()
     everything = captured.out + captured.err + logs.stream.getvalue() + live_logs.stream.getvalue() + answer.body
     assert SECRET not in everything
-    assert logs.all(), "the request was logged at all"
+    assert '"Latency"' in captured.out or '"Refusals"' in captured.out, "the request was counted at all"
 
 
-def test_every_log_line_is_json(call: Any, promoted: str, logs: Any) -> None:
+def test_every_line_is_json(call: Any, promoted: str, logs: Any, capsys: pytest.CaptureFixture[str]) -> None:
     call.predict("a film")
-    call.predict("\u2028", "\0")
+    call.predict("a\u2028film", "a\0film")
     call("GET", "/nowhere\nforged")
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert all(record["level"] and record["message"] for record in logs.all())
-    assert len(logs.all()) == 3
+    assert [record["message"] for record in [*printed, *logs.all()] if "message" in record] == [
+        "predicted", "predicted", "refused"
+    ]  # fmt: skip
 
 
 def test_a_field_name_that_is_no_unicode_is_still_logged(

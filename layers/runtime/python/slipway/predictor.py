@@ -55,6 +55,8 @@ class Network:
 
     def logits(self, rows: Sequence[TokenIds], *, pack_tokens: int = PACK_TOKENS) -> Logits:
         """Logits of shape (rows, labels), uncalibrated, in the order of ``rows``."""
+        if len(rows) == 1:
+            return self._run(rows[0][None])
         packs = pack([len(row) for row in rows], pack_tokens)
         batches = (pad([rows[index] for index in indices], self._pad_id) for indices in packs)
         run = map if self._threads is None or len(packs) == 1 else self._threads.map
