@@ -79,6 +79,15 @@ def test_http(options: Options) -> None:
     assert len(rows(measured, 1)) == 2
 
 
+@pytest.mark.slow
+def test_soak(options: Options) -> None:
+    found = dict(run("soak", options).tables[0].rows)
+    assert found["requests, one text each"] == "1,600"
+    assert found["answered with other than 200"] == "0"
+    assert found["changes of the live version"].startswith("4 ")
+    assert len(found["requests by version"].split(", ")) == 2
+
+
 def test_what_the_image_removes_is_read_from_its_dockerfile() -> None:
     steps = pruning().split(" && ")
     assert steps[0].strip().startswith("rm -rf ")
