@@ -11,10 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from functions.predict.models import Models
 from functions.predict.routes import Service
 from functions.predict.shadowing import Shadowing
+from model_build.cli import app as cli
 from slipway.predictor import Predictor
 from slipway.settings import Settings
 from slipway.store import Store
@@ -104,7 +106,9 @@ def test_an_event_without_headers_is_read(call: Any, promoted: str) -> None:
 TEXTS = [f"the film was {'very ' * i}good" for i in range(31)]
 
 
-def test_one_text_has_one_answer_in_every_dialect_alone_and_in_company(call: Any, promoted: str) -> None:
+def test_one_text_has_one_answer_in_every_dialect_and_on_the_command_line_alone_and_in_company(
+    call: Any, promoted: str, tiny_artifact: Path
+) -> None:
     text = "a lovely superb moving film"
     tensor = {"name": "text", "datatype": "BYTES"}
     found = [
@@ -115,6 +119,8 @@ def test_one_text_has_one_answer_in_every_dialect_alone_and_in_company(call: Any
         call("POST", "/v1/models/demo:explain", {"instances": [text]}).document["explanations"][0]["score"],
     ]
     for data in ([text], [*TEXTS, text]):
+        command = CliRunner().invoke(cli, ["predict", *data, "--artifact", str(tiny_artifact), "--json"])
+        found.append(json.loads(command.stdout)["predictions"][-1]["scores"]["positive"])
         body = {"inputs": [tensor | {"shape": [len(data)], "data": data}]}
         label, score, _ = call("POST", "/v2/models/demo/infer", body).document["outputs"]
         assert label["data"][-1] == "positive"
