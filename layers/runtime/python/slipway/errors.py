@@ -14,6 +14,7 @@
     │   ├── NoSuchObject         an object that is not there
     │   ├── UnknownVersion       no complete version of that name
     │   └── Conflict             somebody else changed the live pointer first
+    ├── BatchError               a file that cannot be scored; its owner reads why
     ├── BuildError               the offline build cannot go on
     │   └── GateFailed           a measured property is outside its bound
     └── SettingsError            a missing or unusable environment variable
@@ -95,6 +96,10 @@ class UnknownVersion(StoreError):
 
 class Conflict(StoreError):
     """The live pointer changed between reading and writing it."""
+
+
+class BatchError(SlipwayError):
+    """A file, or what was asked for it, cannot be scored as a whole: the detail is for its owner."""
 
 
 class BuildError(SlipwayError):

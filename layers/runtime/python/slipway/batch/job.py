@@ -1,0 +1,174 @@
+"""One batch job: what is asked, and the names that all of its parts share.
+
+inbox/<model>/<path>                            what is uploaded, and beside it perhaps <path>.slipway.json
+outbox/<model>/<path>/                          results: <stem>.scored.<ext> or parts/, errors.jsonl, manifest.json
+jobs/<job>/job.json  plan.json  shards.jsonl    what was asked; what the file is; a shard a line
+jobs/<job>/cut/  pieces/  errors/  done/        shards that were cut anew; what was scored; what marks it as done
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Self
+
+from slipway.batch.formats import Format, stem
+from slipway.errors import BatchError, RequestError
+from slipway.requests import Parameters, read_parameters
+
+INBOX, OUTBOX, JOBS = "inbox/", "outbox/", "jobs/"
+SIDECAR = ".slipway.json"
+MANIFEST, ERRORS = "manifest.json", "errors.jsonl"
+PREFIX = "slipway_"  # of our columns where the file has one of their names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the file's owner wants: which column, and the parameters of a prediction."""
+
+    text_column: str = "text"
+    parameters: Parameters = field(default_factory=Parameters)
+
+    @classmethod
+    def from_json(cls, raw: bytes, *, source: str) -> Self:
+        """Read a sidecar. Raises BatchError naming what is wrong in it."""
+        try:
+            document = json.loads(raw.decode("utf-8-sig"))
+            if not isinstance(document, dict):
+                raise BatchError(f"{source} is no JSON object.")
+            column = document.pop("text_column", cls.text_column)
+            if not isinstance(column, str) or not column:
+                raise BatchError(f"text_column in {source} is no name of a column.")
+            return cls(text_column=column, parameters=read_parameters(document, source))
+        except ValueError as error:
+            raise BatchError(f"{source} is not JSON: {error}.", remedy="Mend it and upload the file again.") from error
+        except RequestError as error:
+            raise BatchError(f"{source} cannot be used: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One file and one version of a model. ``etag`` and ``version_id`` pin the file's content."""
+
+    model: str
+    model_version: str
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    version_id: str = ""
+    created: str = ""
+    request: Request = field(default_factory=Request)
+
+    @property
+    def id(self) -> str:
+        """The same for the same content, version and parameters, however often it is asked for.
+
+        It names the execution too, for which 80 characters of ``[A-Za-z0-9_-]`` are allowed.
+        """
+        asked = [self.bucket, self.key, self.version_id or self.etag, self.model_version, asdict(self.request)]
+        return f"{self.model}-{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]}"
+
+    @property
+    def path(self) -> str:
+        """Of the file below its model's inbox."""
+        return self.key.removeprefix(f"{INBOX}{self.model}/")
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return PurePosixPath(self.path).name
+
+    @property
+    def folder(self) -> str:
+        """Of what the job needs while it runs."""
+        return f"{JOBS}{self.id}/"
+
+    @property
+    def outbox(self) -> str:
+        """Of what it leaves."""
+        return f"{OUTBOX}{self.model}/{self.path}/"
+
+    def results(self, found: Format) -> str:
+        """The name of the one file that a small job ends in."""
+        return f"{self.outbox}{stem(self.name)}.scored{found.extension}"
+
+    def to_json(self) -> bytes:
+        """For people too."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False).encode() + b"\n"
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """What ``asdict`` gave."""
+        asked = document["request"]
+        request = Request(text_column=asked["text_column"], parameters=Parameters(**asked["parameters"]))
+        return cls(**{**document, "request": request})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Consecutive records. ``rows`` are those that count, and ``first_row`` is the number of the first, from 1.
+
+    ``start`` and ``end`` are bytes of the file, or of the object ``cut`` where shards were cut anew; of a Parquet file
+    they are rows of the row group ``group``.
+    """
+
+    index: int
+    start: int
+    end: int
+    first_row: int
+    rows: int
+    cut: str = ""
+    group: int = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What the file turned out to be. ``added`` are the names that results bring beside the file's own columns.
+
+    ``joined`` says whether results become one file.
+    """
+
+    job: Job
+    format: Format
+    rows: int
+    shards: int
+    joined: bool
+    added: tuple[str, ...]
+
+    def to_json(self) -> bytes:
+        """For ``scoring`` and ``finishing``."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> Self:
+        """What ``to_json`` gave."""
+        document = json.loads(raw)
+        found = document["format"]
+        return cls(
+            **{
+                **document,
+                "job": Job.from_dict(document["job"]),
+                "format": Format(**{**found, "columns": tuple(found["columns"])}),
+                "added": tuple(document["added"]),
+            }
+        )
+
+
+def model_of(key: str) -> str:
+    """The model that a key under ``inbox/`` is for; empty if nobody is to score it.
+
+    >>> model_of("inbox/demo/a/b.csv"), model_of("inbox/demo/"), model_of("inbox/x/y.csv.slipway.json")
+    ('demo', '', '')
+    """
+    inbox, _, rest = key.partition("/")
+    model, _, path = rest.partition("/")
+    wanted = f"{inbox}/" == INBOX and path and not path.endswith("/") and not path.endswith(SIDECAR)
+    return model if wanted else ""
+
+
+def added_columns(request: Request, taken: frozenset[str]) -> tuple[str, ...]:
+    """Names of the columns that results bring; with a prefix where the file has one of them itself."""
+    names = ("label", "score", *(("scores",) if request.parameters.top_k else ()), "model_version")
+    return tuple(PREFIX + name for name in names) if taken.intersection(names) else names
