@@ -153,13 +153,13 @@ def _decoded(name: str, plain: bytes, encoding: Encoding, *, whole: bool) -> str
         raise BatchError(
             f"{name} is UTF-16 without its byte order mark, or no text at all.", remedy="Save it in UTF-8."
         )
-    lines = [line for line in plain.split(b"\n") if not line.isascii()]
-    if not whole and lines:
+    lines = plain.split(b"\n")
+    if not whole:
         lines.pop()  # may end in the middle of a character
     broken = sum(not _is_utf8(line) for line in lines)
-    if broken > len(lines) / 2:
+    if broken > len(lines) / 4:
         raise BatchError(
-            f"{name} is not UTF-8: {broken:,} of its first {len(lines):,} lines with other than ASCII cannot be read.",
+            f"{name} is not UTF-8: {broken:,} of its first {len(lines):,} lines cannot be read.",
             remedy="It may be Windows-1252 or Latin-1: save it in UTF-8, as with `iconv -f windows-1252 -t utf-8`.",
         )
     return plain.decode("utf-8", "replace")

@@ -4,6 +4,7 @@ import io
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -109,8 +110,8 @@ def chunks(source: Source, start: int = 0) -> Iterator[bytes]:
     """The whole source in chunks, of which the next ones are fetched meanwhile."""
     begins = iter(range(start, source.size, CHUNK))
     with ThreadPoolExecutor(_AHEAD, "fetch") as pool:
-        fetched = deque(pool.submit(source.read, at, at + CHUNK) for at, _ in zip(begins, range(_AHEAD), strict=False))
+        fetched = deque(pool.submit(source.read, at, at + CHUNK) for at in islice(begins, _AHEAD))
         while fetched:
             chunk = fetched.popleft().result()
-            fetched.extend(pool.submit(source.read, at, at + CHUNK) for at, _ in zip(begins, range(1), strict=False))
+            fetched.extend(pool.submit(source.read, at, at + CHUNK) for at in islice(begins, 1))
             yield chunk
