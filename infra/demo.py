@@ -1,7 +1,7 @@
 """``make demo``: what a user does, in that order, with the commands a user types. Nothing here is only for the demo.
 
-Build the model, deploy, publish, promote, ask. Each command is printed before it runs, and any of them can be run again
-by hand.
+Build the model, deploy, publish, promote, ask, upload a file. Each command is printed before it runs, and any of them
+can be run again by hand.
 """
 
 import json
@@ -13,6 +13,8 @@ import sys
 import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from infra.local_cloud import LocalCloud, LocalCloudError, Outputs
@@ -22,6 +24,9 @@ CONFIG = "configs/demo.toml"
 MODEL = "demo"
 TEXT = "A tender, beautifully acted film, full of warmth and quiet wit."
 EXPECTED = "positive"
+FILE = "reviews.csv"
+TEXTS = (TEXT, "Two hours that feel like four.", "The jokes land, the heart is real.", "A lifeless, clumsy remake.")
+_PATIENCE = 60  # seconds for a file of four rows
 _EMULATOR = "qemu-x86_64"
 
 
@@ -48,7 +53,9 @@ def _demo(started: float) -> int:
     _slipway(["promote", version, "--why", "make demo"], environment)
     _heading("4. Ask the deployed API for a sentence that it has never seen")
     answer = _ask(outputs)
-    _summary(outputs, answer, time.monotonic() - started)
+    _heading("5. Upload a file to the inbox: every row comes back scored")
+    manifest = _upload(cloud, outputs)
+    _summary(outputs, answer, manifest, time.monotonic() - started)
     return 0 if answer["predictions"][0]["label"] == EXPECTED else 1
 
 
@@ -83,7 +90,33 @@ def _ask(outputs: Outputs) -> Any:
     return answer
 
 
-def _summary(outputs: Outputs, answer: Any, seconds: float) -> None:
+def _upload(cloud: LocalCloud, outputs: Outputs) -> Any:
+    """Put a file into the inbox and wait for the manifest of its results."""
+    key, results = f"inbox/{MODEL}/{FILE}", f"outbox/{MODEL}/{FILE}/"
+    _say(f"aws s3 cp {FILE} s3://{outputs.data_bucket}/{key}")
+    s3 = cloud.client("s3")
+    began = time.time()
+    s3.put_object(Bucket=outputs.data_bucket, Key=key, Body="text\n" + "".join(f'"{text}"\n' for text in TEXTS))
+    manifest = _wait_for_manifest(s3, outputs.data_bucket, f"{results}manifest.json", began)
+    _say(f"aws s3 cp s3://{outputs.data_bucket}/{manifest['results'][0]['key']} -")
+    print(s3.get_object(Bucket=outputs.data_bucket, Key=manifest["results"][0]["key"])["Body"].read().decode())
+    return manifest
+
+
+def _wait_for_manifest(s3: Any, bucket: str, key: str, began: float) -> Any:
+    """The manifest that was written after ``began``: an earlier demo may have left one."""
+    while time.time() - began < _PATIENCE:
+        with suppress(s3.exceptions.NoSuchKey):
+            manifest = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+            if datetime.fromisoformat(manifest["finished"]).timestamp() >= began and manifest["state"] == "finished":
+                return manifest
+            if manifest["state"] == "failed":
+                raise _CommandFailed(f"the file was not scored: {manifest['reason']}")
+        time.sleep(0.3)
+    raise _CommandFailed(f"no results after {_PATIENCE} s; look at .local/ministack.log")
+
+
+def _summary(outputs: Outputs, answer: Any, manifest: Any, seconds: float) -> None:
     prediction = answer["predictions"][0]
     print(
         f"\n{prediction['label']} ({prediction['score']:.3f}), answered by {answer['model_version']}. "
@@ -91,7 +124,9 @@ def _summary(outputs: Outputs, answer: Any, seconds: float) -> None:
         f"  URL      {outputs.api_url}\n"
         f"  page     {outputs.api_url}/   (asks for the key)\n"
         f"  API key  {outputs.api_key}\n"
-        f"  bucket   s3://{outputs.model_bucket}\n"
+        f"  models   s3://{outputs.model_bucket}\n"
+        f"  files    s3://{outputs.data_bucket}/inbox/{MODEL}/   (upload here)\n"
+        f"  results  s3://{outputs.data_bucket}/{manifest['results'][0]['key']}\n"
         "  outputs  .local/outputs.json\n\n"
         'The local cloud goes on running. `eval "$(.venv/bin/python -m infra.local_cloud env)"` points slipway, the\n'
         "AWS command line and boto3 at it, for instance for `slipway history`; `make down` stops it."

@@ -41,9 +41,18 @@ class FunctionCode:
 
 
 def packed_function(
-    scope: Construct, construct_id: str, *, code: FunctionCode, deployment: Deployment, options: Mapping[str, object]
+    scope: Construct,
+    construct_id: str,
+    *,
+    code: FunctionCode,
+    deployment: Deployment,
+    options: Mapping[str, object],
+    snap_start: bool = False,
 ) -> lambda_.Function:
-    """The function of ``code``; ``options`` are those of ``aws_lambda.Function`` that every packaging takes."""
+    """The function of ``code``; ``options`` are those of ``aws_lambda.Function`` that every packaging takes.
+
+    ``snap_start`` is for functions whose callers use the alias of a published version.
+    """
     if deployment.local:
         return lambda_.Function(
             scope,
@@ -58,12 +67,46 @@ def packed_function(
         construct_id,
         code=image_code(code),
         architecture=lambda_.Architecture.X86_64,
-        snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if deployment.snap_start else None,
+        snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
         **options,  # type: ignore[arg-type]
     )
     reminder = "@aws-cdk/aws-lambda:snapStartRequirePublish"
     Annotations.of(function).acknowledge_warning(reminder, "Callers use the alias of a published version.")
     return function
+
+
+def zipped_function(
+    scope: Construct, construct_id: str, *, code: FunctionCode, deployment: Deployment, options: Mapping[str, object]
+) -> lambda_.Function:
+    """As ``packed_function``, for what needs neither the model nor a package beyond Lambda's own: starts in no time.
+
+    It wants the layer of ``runtime_layer``.
+    """
+    if deployment.local:
+        return packed_function(scope, construct_id, code=code, deployment=deployment, options=options)
+    return lambda_.Function(
+        scope,
+        construct_id,
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        handler=code.handler,
+        code=lambda_.Code.from_asset(
+            str(ROOT),
+            ignore_mode=IgnoreMode.DOCKER,
+            exclude=["*", "!functions/__init__.py", f"!{code.source}", *_NOISE],
+        ),
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def runtime_layer(scope: Construct, construct_id: str) -> lambda_.LayerVersion:
+    """What all functions share, as a layer for those that are zips."""
+    return lambda_.LayerVersion(
+        scope,
+        construct_id,
+        code=lambda_.Code.from_asset(str(ROOT / "layers/runtime"), exclude=[*_NOISE]),
+        compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
+        description="The package slipway",
+    )
 
 
 def image_code(code: FunctionCode) -> lambda_.DockerImageCode:

@@ -38,7 +38,9 @@ class PredictFunction(Construct):
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.logs.grant_write(self.role)
         options = self._options(settings, deployment)
-        self.function = packed_function(self, "Function", code=PREDICT, deployment=deployment, options=options)
+        self.function = packed_function(
+            self, "Function", code=PREDICT, deployment=deployment, options=options, snap_start=deployment.snap_start
+        )
         self.alias = lambda_.Alias(self, "Live", alias_name=LIVE, version=self.function.current_version)
 
     def _options(self, settings: Settings, deployment: Deployment) -> dict[str, object]:

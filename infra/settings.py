@@ -37,6 +37,8 @@ class Deployment:
     burst: int = 100
     daily_quota: int = 100_000  # requests of one API key
     log_days: int = 30
+    batch_memory_mb: int = 3538  # of a function that scores a shard: two vCPUs
+    batch_concurrency: int = 100  # shards that are scored at once
     account_logs_role: bool = True  # API Gateway has one role for its logs per account and region: False if it's there
 
     def __post_init__(self) -> None:
@@ -71,6 +73,8 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         "names of models, separated by commas",
     ),
     "memory_mb": _between(512, 10_240),
+    "batch_memory_mb": _between(1_769, 10_240),
+    "batch_concurrency": _between(1, 10_000),
     "reserved_concurrency": _between(1, 1_000),
     "requests_per_second": _between(0.1, 10_000),
     "burst": _between(1, 5_000),

@@ -1,15 +1,19 @@
 """The stacks: what is deployed together, what outlives what, and who may touch what.
 
-    slipway-<stage>-store           stateful: the models of every classifier of the stage
-    slipway-<stage>-<model>-api     stateless: replaced at will; one for each classifier
+    slipway-<stage>-store             stateful: the models of every classifier of the stage
+    slipway-<stage>-data              stateful: what is uploaded to be scored, and the results
+    slipway-<stage>-<model>-api       stateless: replaced at will; one for each classifier
+    slipway-<stage>-<model>-batch     stateless: the workflow that scores files
 
-CloudFormation refuses to delete the first while the second uses it.
+CloudFormation refuses to delete the first two while the others use them.
 """
 
 import aws_cdk as cdk
 from constructs import Construct
 
-from infra.acknowledgments import acknowledge_predict_api
+from infra.acknowledgments import acknowledge_batch, acknowledge_predict_api
+from infra.batch import Batch
+from infra.data_bucket import DataBucket
 from infra.model_store import ModelStore
 from infra.predict_api import PredictApi
 from infra.settings import Deployment
@@ -25,25 +29,54 @@ class StoreStack(cdk.Stack):
         cdk.CfnOutput(self, "ModelBucket", value=self.store.bucket.bucket_name)
 
 
-class ApiStack(cdk.Stack):
-    """Holds ``predict``, the API of one model in ``store``."""
+class DataStack(cdk.Stack):
+    """Holds ``data``, the files of a stage."""
 
-    def __init__(self, scope: Construct, *, deployment: Deployment, store: ModelStore) -> None:
+    def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
+        super().__init__(scope, f"slipway-{deployment.stage}-data", termination_protection=deployment.retain)
+        self.data = DataBucket(self, "Data", retain=deployment.retain)
+        cdk.CfnOutput(self, "DataBucket", value=self.data.bucket.bucket_name)
+
+
+class ApiStack(cdk.Stack):
+    """Holds ``predict``, the API of one model in ``store``, which also hands out uploads to ``data``."""
+
+    def __init__(self, scope: Construct, *, deployment: Deployment, store: ModelStore, data: DataBucket) -> None:
         super().__init__(scope, f"slipway-{deployment.stage}-{deployment.model}-api")
-        settings = Settings(model=deployment.model, models=deployment.models, model_bucket=store.bucket.bucket_name)
+        settings = Settings(
+            model=deployment.model,
+            models=deployment.models,
+            model_bucket=store.bucket.bucket_name,
+            data_bucket=data.bucket.bucket_name,
+        )
         self.predict = PredictApi(self, "Predict", settings=settings, deployment=deployment)
         for model in settings.model_names():
             store.grant_read_model(self.predict.serving.role, model=model)
+        data.grant_write(self.predict.serving.role, f"inbox/{deployment.model}/")
+        data.grant_read(self.predict.serving.role, f"jobs/{deployment.model}/")
         acknowledge_predict_api(self.predict, stage=deployment.stage, models=settings.model_names())
         cdk.CfnOutput(self, "ApiUrl", value=self.predict.url)
         cdk.CfnOutput(self, "ApiKeyId", value=self.predict.api_key.key_id)
         cdk.CfnOutput(self, "Model", value=deployment.model)
 
 
-def add_stacks(app: cdk.App, *, deployment: Deployment) -> tuple[StoreStack, ApiStack]:
-    """Both stacks of one deployment, with its arguments as their tags."""
+class BatchStack(cdk.Stack):
+    """Holds ``batch``, which scores the files in ``data`` with one model in ``store``."""
+
+    def __init__(self, scope: Construct, *, deployment: Deployment, store: ModelStore, data: DataBucket) -> None:
+        super().__init__(scope, f"slipway-{deployment.stage}-{deployment.model}-batch")
+        self.batch = Batch(self, "Batch", deployment=deployment, store=store, data=data)
+        acknowledge_batch(self.batch, stage=deployment.stage, model=deployment.model)
+        cdk.CfnOutput(self, "Workflow", value=self.batch.workflow.state_machine_arn)
+
+
+def add_stacks(app: cdk.App, *, deployment: Deployment) -> tuple[cdk.Stack, ...]:
+    """All stacks of one deployment, with its arguments as their tags."""
     store = StoreStack(app, deployment=deployment)
-    api = ApiStack(app, deployment=deployment, store=store.store)
+    data = DataStack(app, deployment=deployment)
+    api = ApiStack(app, deployment=deployment, store=store.store, data=data.data)
+    batch = BatchStack(app, deployment=deployment, store=store.store, data=data.data)
     cdk.Tags.of(app).add("slipway:stage", deployment.stage)
-    cdk.Tags.of(api).add("slipway:model", deployment.model)
-    return store, api
+    for stack in (api, batch):
+        cdk.Tags.of(stack).add("slipway:model", deployment.model)
+    return store, data, api, batch

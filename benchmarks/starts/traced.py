@@ -45,7 +45,7 @@ def trace_predictor(result: Path, artifact: Path, text: str) -> None:
         _watch_loading()
     from slipway import predictor
 
-    loaded = predictor.load_predictor(artifact, "int8")
+    loaded = predictor.load_predictor(artifact, "int8", replay_tokens=predictor.REPLAY_TOKENS)
     with watch.part(FIRST):
         loaded.predict([text])
     _write(result)

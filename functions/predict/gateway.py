@@ -10,6 +10,7 @@ from slipway.requests import JSON, check_content_type
 
 Event = Mapping[str, Any]
 Response = dict[str, Any]
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Request:
@@ -55,8 +56,7 @@ def respond(
     document: Any, status: int = 200, content_type: str = JSON, headers: Mapping[str, str] | None = None
 ) -> Response:
     """An answer in JSON."""
-    body = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return respond_text(body, status, content_type, headers)
+    return respond_text(_to_json(document), status, content_type, headers)
 
 
 def respond_text(

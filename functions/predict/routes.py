@@ -5,8 +5,9 @@ tenth of a second of every cold start (docs/decisions.md).
 """
 
 import re
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from functions.predict import telemetry
 from functions.predict.answering import Answered, Answering, Target
@@ -20,6 +21,9 @@ from slipway.problems import PROBLEM, to_problem
 from slipway.requests import Limits
 from slipway.settings import Settings
 
+if TYPE_CHECKING:
+    from functions.predict.batches import Batches
+
 _PAGES = Path(__file__).with_name("pages")
 _HTML = "text/html; charset=utf-8"
 # What the pages may load: themselves, and answers of this API.
@@ -29,7 +33,7 @@ _PAGE_POLICY = (
 )
 _EXAMPLES = (
     "POST /v1/models/<model>:predict and :explain, GET /v1/models/<model>, POST /v2/models/<model>/infer, "
-    "POST /predict; GET /docs describes them"
+    "POST /predict, POST /v1/batches; GET /docs describes them"
 )
 _V1 = ("/v1/models/<model>", "/v1/models/<model>/versions/<version>", "/v1/models/<model>/labels/<version>")
 _V2 = ("/v2/models/<model>", "/v2/models/<model>/versions/<version>")
@@ -57,6 +61,8 @@ ROUTES: tuple[tuple[str, str, str], ...] = (
     ("GET", "/v2", "server"),
     ("GET", "/v2/health/live", "live"),
     ("GET", "/v2/health/ready", "ready"),
+    ("POST", "/v1/batches", "batch"),
+    ("GET", "/v1/batches/<identifier>", "batch_state"),
     ("POST", "/predict", "tei"),
     ("POST", "/", "tei"),
     ("GET", "/info", "info"),
@@ -71,6 +77,7 @@ class Service:
     """The routes of one function over its models."""
 
     def __init__(self, settings: Settings, models: Models, shadowing: Shadowing) -> None:
+        self._settings = settings
         self._model = settings.model
         self._models = models
         self._limits = Limits(settings.max_body_bytes, settings.max_instances)
@@ -114,6 +121,14 @@ class Service:
         parsed = tei.parse(request.json_body(), self._limits)
         answered = self._answering.predict(parsed.request, Target(self._model, "", request.sticky_id))
         return respond(tei.render(answered.answers, single=parsed.single))
+
+    def batch(self, request: Request) -> Response:
+        """Where to upload a file that is to be scored."""
+        return respond(self._batches.create(request.json_body()), 201)
+
+    def batch_state(self, _: Request, identifier: str) -> Response:
+        """How far its job is."""
+        return respond(self._batches.state(identifier))
 
     def status(self, _: Request, model: str, version: str = "") -> Response:
         """TF-Serving's model status: every version in memory, and those that were refused, with the reason."""
@@ -161,6 +176,12 @@ class Service:
     def openapi(self, _: Request) -> Response:
         """The API's description, as OpenAPI 3.1."""
         return respond_text((_PAGES / "openapi.json").read_text())
+
+    @cached_property
+    def _batches(self) -> "Batches":
+        from functions.predict.batches import Batches  # no prediction needs it: 10 ms of a cold start
+
+        return Batches(self._settings)
 
     def _dispatch(self, request: Request) -> Response:
         allowed = set()

@@ -18,6 +18,7 @@ NAMESPACE = "Slipway"
 _COUNT, _MILLISECONDS = "Count", "Milliseconds"
 
 logger = Logger()
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 _request: dict[str, Any] = {}
 
 
@@ -45,35 +46,38 @@ def begin(correlation_id: str, context: LambdaContext) -> None:
 
 
 def record(served: Served) -> None:
-    """Log and count an answered prediction request, in one line."""
+    """Log and count an answered prediction request: in one line, if all of its texts have the same label."""
+    values = {"Latency": round(served.milliseconds, 2), "Texts": len(served.labels), "Tokens": served.tokens}
+    (label, texts), *others = Counter(served.labels).items()
     _count(
-        {"Latency": round(served.milliseconds, 2), "Texts": len(served.labels), "Tokens": served.tokens},
+        [(values, ()), ({"Labels": texts}, ("label",))],
+        label=_printable(label),
         level="INFO",
         message="predicted",
         model_version=served.model_version,
         backend=served.backend,
         **_request,
     )
-    for label, count in Counter(served.labels).items():
-        _count({"Labels": count}, "label", label=_printable(label) if label else "(abstained)")
+    for other, count in others:
+        _count([({"Labels": count}, ("label",))], label=_printable(other))
 
 
 def record_shadow(version: str, texts: int, disagreements: int, largest_difference: float) -> None:
     """Count where a shadow candidate would have answered otherwise."""
     logger.info("shadowed", model_version=version, texts=texts, disagreements=disagreements, largest=largest_difference)
     counts = {"ShadowTexts": texts, "ShadowDisagreements": disagreements}
-    _count(counts, "model_version", model_version=version)
+    _count([(counts, ("model_version",))], model_version=version)
 
 
 def record_shadow_loss(version: str, *, dropped: bool) -> None:
     """Count a sampled request that a shadow candidate did not score: dropped, or failed at."""
-    _count({"ShadowDropped" if dropped else "ShadowFailures": 1}, "model_version", model_version=version)
+    _count([({"ShadowDropped" if dropped else "ShadowFailures": 1}, ("model_version",))], model_version=version)
 
 
 def record_error(status: int, error: Exception) -> None:
     """Log and count a request that was refused: its kind only, since the detail may quote a path or a field's name."""
     logger.warning("refused", status=status, kind=type(error).__name__)
-    _count({"Errors" if status >= 500 else "Refusals": 1})
+    _count([({"Errors" if status >= 500 else "Refusals": 1}, ())])
 
 
 def record_crash(error: BaseException) -> None:
@@ -82,23 +86,34 @@ def record_crash(error: BaseException) -> None:
     logger.error("crashed", error_type=type(error).__name__, frames=frames[-8:])
 
 
-def _count(values: Mapping[str, float], *dimensions: str, **members: Any) -> None:
-    """Print metrics in CloudWatch's Embedded Metric Format, by service and by those ``members`` that are dimensions.
+def _count(groups: Sequence[tuple[Mapping[str, float], Sequence[str]]], **members: Any) -> None:
+    """Print metrics in CloudWatch's Embedded Metric Format, each group by service and by those members it names.
 
-    Powertools' Metrics does the same in four times the time, and a request has two of them (docs/decisions.md).
+    Powertools' Metrics does the same in several times the time, and a request has two groups (docs/decisions.md).
     """
-    metrics = [{"Name": name, "Unit": _MILLISECONDS if name == "Latency" else _COUNT} for name in values]
-    directive = {"Namespace": NAMESPACE, "Dimensions": [["service", *dimensions]], "Metrics": metrics}
-    aws = {"Timestamp": int(time.time() * 1e3), "CloudWatchMetrics": [directive]}
-    document = {"_aws": aws, "service": logger.service, **members, **values}
-    sys.stdout.write(json.dumps(document, separators=(",", ":")) + "\n")
+    directives = [
+        {
+            "Namespace": NAMESPACE,
+            "Dimensions": [["service", *dimensions]],
+            "Metrics": [{"Name": name, "Unit": _MILLISECONDS if name == "Latency" else _COUNT} for name in values],
+        }
+        for values, dimensions in groups
+    ]
+    document = {
+        "_aws": {"Timestamp": int(time.time() * 1e3), "CloudWatchMetrics": directives},
+        "service": logger.service,
+        **members,
+    }
+    for values, _ in groups:
+        document.update(values)
+    sys.stdout.write(_to_json(document) + "\n")
     sys.stdout.flush()
 
 
 def _printable(label: str) -> str:
-    r"""CloudWatch drops a metric whose dimension has other than printable ASCII.
+    r"""CloudWatch drops a metric whose dimension is empty or has other than printable ASCII.
 
-    >>> _printable("好\n")
-    '\\u597d\\n'
+    >>> _printable("好\n"), _printable("")
+    ('\\u597d\\n', '(abstained)')
     """
-    return ascii(label)[1:-1][:250]
+    return ascii(label)[1:-1][:250] if label else "(abstained)"

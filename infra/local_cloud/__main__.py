@@ -55,6 +55,7 @@ def _env(cloud: LocalCloud, _: argparse.Namespace) -> int:
     deployed = {
         "SLIPWAY_MODEL": outputs.model,
         "SLIPWAY_MODEL_BUCKET": outputs.model_bucket,
+        "SLIPWAY_DATA_BUCKET": outputs.data_bucket,
         "SLIPWAY_API_URL": outputs.api_url,
         "SLIPWAY_API_KEY": outputs.api_key,
     }

@@ -36,6 +36,8 @@ class Outputs:
     api_key: str
     model: str
     model_bucket: str
+    data_bucket: str
+    workflow: str
     aws_endpoint_url: str
     region: str
 
@@ -179,6 +181,8 @@ class LocalCloud:
             api_key=key["value"],
             model=values["Model"],
             model_bucket=values["ModelBucket"],
+            data_bucket=values["DataBucket"],
+            workflow=values["Workflow"],
             aws_endpoint_url=self.endpoint_url,
             region=REGION,
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from slipway.batch import state
 from slipway.dialects import tei, v1, v2, v2_tensors
 from slipway.requests import JSON, ParameterValues
 from slipway.settings import Settings
@@ -16,9 +17,10 @@ from slipway.settings import Settings
 _REQUESTS = (
     *(v1.V1Request, v1.ExplainRequest, v1.ExplainParameters, v1.Instance, ParameterValues),
     *(tei.TeiBody, tei.HubParameters),
+    state.BatchBody,
     *(v2.InferBody, v2.InferParameters, v2.WantedOutput, v2_tensors.InferInput, v2_tensors.BinarySize),
 )
-_ANSWERS = (v1.V1Answer, v1.V1Explained, v1.ModelStatus, v2.InferAnswer, tei.LabelScore)
+_ANSWERS = (v1.V1Answer, v1.V1Explained, v1.ModelStatus, v2.InferAnswer, tei.LabelScore, state.Upload, state.State)
 _LIMITS = Settings(model="", model_bucket="")
 _TEXT = {"minLength": 1, "pattern": r"[^\s\u001c-\u001f\u0085]"}  # a text of spaces alone is no text
 _SENT = {"text": "Surprisingly moving, and never dull."}
@@ -100,6 +102,10 @@ def _paths() -> dict[str, Any]:
         paths[path] = {"post": _post(_HUB, "Classify texts", "TeiBody", lists, {"inputs": _SENT["text"]}, ())}
     for path, summary in (("/info", "What is served, and its limits"), ("/health", "Ready")):
         paths[path] = {"get": _get(_HUB, summary, _ANY)}
+    batch = _post("Batch", "Where to upload a file", "BatchBody", "Upload", {"name": "reviews.csv"}, ())
+    batch["responses"]["201"] = batch["responses"].pop("200")
+    paths["/v1/batches"] = {"post": batch}
+    paths["/v1/batches/{identifier}"] = {"get": _get("Batch", "How far a job is", _ref("State"), ("identifier",))}
     paths["/"]["get"] = _page("A page to try the model on")
     paths["/docs"] = {"get": _page("This description, to read")}
     paths["/openapi.json"] = {"get": _page("This description", JSON)}

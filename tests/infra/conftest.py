@@ -3,7 +3,7 @@
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,11 @@ class Assembly:
 
     app: cdk.App
     directory: Path
+    stacks: str = "*"
+
+    def part(self, stacks: str) -> "Assembly":
+        """The same, with the resources of those stacks whose names match."""
+        return replace(self, stacks=stacks)
 
     def template(self, stack: str) -> Json:
         """The template of one stack."""
@@ -35,8 +40,9 @@ class Assembly:
         return loaded
 
     def resources(self, kind: str) -> list[Json]:
-        """The resources of one type, such as AWS::S3::Bucket, in all stacks."""
-        templates = [json.loads(path.read_text()) for path in sorted(self.directory.glob("*.template.json"))]
+        """The resources of one type, such as AWS::S3::Bucket, in all its stacks."""
+        paths = sorted(self.directory.glob(f"{self.stacks}.template.json"))
+        templates = [json.loads(path.read_text()) for path in paths]
         found = [resource for template in templates for resource in template["Resources"].values()]
         return [resource for resource in found if resource["Type"] == kind]
 

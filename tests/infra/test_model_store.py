@@ -1,4 +1,16 @@
+import pytest
+
 from tests.infra.conftest import Assembly
+
+
+@pytest.fixture
+def aws(aws: Assembly) -> Assembly:
+    return aws.part("*-store")
+
+
+@pytest.fixture
+def local(local: Assembly) -> Assembly:
+    return local.part("*-store")
 
 
 def test_the_bucket_is_private_encrypted_and_versioned(aws: Assembly) -> None:
@@ -33,5 +45,8 @@ def test_models_outlive_the_stack_unless_the_stage_says_otherwise(aws: Assembly,
 
 
 def test_no_resource_is_named_so_that_stages_and_models_live_side_by_side(aws: Assembly) -> None:
+    everything = aws.part("*")
     assert "BucketName" not in aws.properties("AWS::S3::Bucket")
-    assert "FunctionName" not in aws.properties("AWS::Lambda::Function")
+    assert not any(
+        "FunctionName" in function["Properties"] for function in everything.resources("AWS::Lambda::Function")
+    )

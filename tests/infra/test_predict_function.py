@@ -2,6 +2,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infra.predict_function import PREDICT, function_env
 from slipway.settings import Settings
 from tests.infra.conftest import Assembly
@@ -15,11 +17,22 @@ EXTRAS = {
 }
 
 
+@pytest.fixture
+def aws(aws: Assembly) -> Assembly:
+    return aws.part("*-api")
+
+
+@pytest.fixture
+def local(local: Assembly) -> Assembly:
+    return local.part("*-api")
+
+
 def template_env(assembly: Assembly) -> dict[str, str]:
-    """The function's variables, with the bucket's cross-stack reference replaced by a name."""
+    """The function's variables, with the buckets' cross-stack references replaced by names."""
     variables = assembly.properties("AWS::Lambda::Function")["Environment"]["Variables"]
     assert "Fn::ImportValue" in variables["SLIPWAY_MODEL_BUCKET"]
-    return {**variables, "SLIPWAY_MODEL_BUCKET": "a-bucket"}
+    assert "Fn::ImportValue" in variables["SLIPWAY_DATA_BUCKET"]
+    return {**variables, "SLIPWAY_MODEL_BUCKET": "a-bucket", "SLIPWAY_DATA_BUCKET": "files"}
 
 
 def statements(assembly: Assembly) -> list[dict[str, Any]]:
@@ -32,13 +45,15 @@ def actions(statement: dict[str, Any]) -> list[str]:
 
 
 def test_the_environment_is_the_settings_and_the_named_extras(aws: Assembly) -> None:
-    settings = Settings(model="tickets", model_bucket="a-bucket")
+    settings = Settings(model="tickets", model_bucket="a-bucket", data_bucket="files")
     assert template_env(aws) == {**settings.to_env(), **EXTRAS}
     assert function_env(settings) == template_env(aws)
 
 
 def test_the_function_reads_back_what_the_template_says(aws: Assembly) -> None:
-    assert Settings.from_env(template_env(aws)) == Settings(model="tickets", model_bucket="a-bucket")
+    assert Settings.from_env(template_env(aws)) == Settings(
+        model="tickets", model_bucket="a-bucket", data_bucket="files"
+    )
 
 
 def test_callers_use_a_published_snapshot(aws: Assembly) -> None:
@@ -65,17 +80,19 @@ def test_the_function_is_traced_and_answers_before_the_gateway_gives_up(aws: Ass
     assert "ReservedConcurrentExecutions" not in function
 
 
-def test_no_statement_has_a_wildcard_action_and_none_writes_to_s3(aws: Assembly) -> None:
+def test_no_statement_has_a_wildcard_action_and_only_the_inbox_is_written(aws: Assembly) -> None:
     granted = [action for statement in statements(aws) for action in actions(statement)]
-    assert not [action for action in granted if "*" in action]
-    assert {action for action in granted if action.startswith("s3:")} == {"s3:GetObject", "s3:ListBucket"}
+    assert not [action for action in granted if "*" in action or "Delete" in action]
+    (writing,) = [s for s in statements(aws) if "s3:PutObject" in actions(s)]
+    assert writing["Resource"]["Fn::Join"][1][-1] == "/inbox/tickets/*"
 
 
 def test_reading_ends_at_the_model_s_own_prefix(aws: Assembly) -> None:
-    (reading,) = [s for s in statements(aws) if actions(s) == ["s3:GetObject"]]
-    assert reading["Resource"]["Fn::Join"][1][-1] == "/models/tickets/*"
-    (listing,) = [s for s in statements(aws) if actions(s) == ["s3:ListBucket"]]
-    assert listing["Condition"] == {"StringLikeIfExists": {"s3:prefix": "models/tickets/*"}}
+    reading = [s["Resource"]["Fn::Join"][1][-1] for s in statements(aws) if "s3:GetObject" in actions(s)]
+    assert reading == ["/models/tickets/*", "/jobs/tickets/*"]
+    listing = [s["Condition"] for s in statements(aws) if actions(s) == ["s3:ListBucket"]]
+    prefixes = ["models/tickets/*", ["jobs/tickets/*"]]
+    assert listing == [{"StringLikeIfExists": {"s3:prefix": prefix}} for prefix in prefixes]
 
 
 def test_only_tracing_is_granted_on_everything(aws: Assembly) -> None:
@@ -100,4 +117,4 @@ def test_no_variable_of_the_functions_is_read_elsewhere_by_another_name() -> Non
     sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers").rglob("*.py")]
     sources = [path for path in sources if not path.is_relative_to(client)]
     named = {name for path in sources for name in re.findall(r"\bSLIPWAY_[A-Z_]+\b", path.read_text())}
-    assert named <= {*Settings(model="m", model_bucket="b").to_env(), "SLIPWAY_"}
+    assert named <= {*Settings(model="m", model_bucket="b").to_env(), "SLIPWAY_", "SLIPWAY_STATE_MACHINE"}

@@ -31,15 +31,16 @@ def _named(documents: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
 
 
 def _declared(document: dict[str, Any]) -> dict[str, str]:
-    (directive,) = document["_aws"]["CloudWatchMetrics"]
-    return {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+    directives = document["_aws"]["CloudWatchMetrics"]
+    return {metric["Name"]: metric["Unit"] for directive in directives for metric in directive["Metrics"]}
 
 
 def test_an_answer_leaves_one_line_with_counts_and_the_version(call: Any, promoted: str, metrics: Any) -> None:
     call.predict("a lovely superb moving film", "a boring awful dull film", "a superb moving great film")
     documents = metrics()
     (document,) = _named(documents, "Latency")
-    assert _declared(document) == {"Latency": "Milliseconds", "Texts": "Count", "Tokens": "Count"}
+    units = {"Latency": "Milliseconds", "Texts": "Count", "Tokens": "Count", "Labels": "Count"}
+    assert _declared(document) == units
     assert (document["Texts"], document["Tokens"]) == (3, 21)
     assert document["Latency"] > 0
     assert (document["level"], document["message"]) == ("INFO", "predicted")
@@ -79,10 +80,10 @@ def test_every_dimension_that_is_declared_has_its_value(call: Any, promoted: str
         "Latency", "Texts", "Tokens", "Labels", "Refusals"
     }  # fmt: skip
     for document in documents:
-        (directive,) = document["_aws"]["CloudWatchMetrics"]
-        (dimensions,) = directive["Dimensions"]
-        assert ("label" in dimensions) == ("Labels" in document)
-        assert all(isinstance(document[name], str) and document[name] for name in dimensions)
+        for directive in document["_aws"]["CloudWatchMetrics"]:
+            (dimensions,) = directive["Dimensions"]
+            assert ("label" in dimensions) == ("Labels" in str(directive["Metrics"]))
+            assert all(isinstance(document[name], str) and document[name] for name in dimensions)
 
 
 def test_one_request_does_not_count_for_the_next(call: Any, promoted: str, metrics: Any) -> None:

@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from slipway.errors import ArtifactError, InvalidRequest
-
-Truncation = Literal["right", "left", "error", "windows"]
-TRUNCATIONS: tuple[Truncation, ...] = get_args(Truncation)
+from slipway.requests import Truncation
 
 TokenIds = npt.NDArray[np.int32]
 

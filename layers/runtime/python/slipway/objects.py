@@ -1,8 +1,9 @@
 """S3 objects under one prefix: whole reads, conditional writes, and errors in words instead of botocore's."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from slipway.errors import NoSuchObject, StoreError
 
+_PART = 16 << 20  # bytes of an upload's part, of which there may be 10,000
 _REMEDIES = {
     "AccessDenied": "Ask for s3:GetObject, s3:PutObject and s3:ListBucket on the model bucket.",
     "ExpiredToken": "Your AWS credentials have expired: sign in again, for instance with `aws sso login`.",
@@ -24,7 +26,10 @@ _REMEDIES = {
 def s3_client() -> Any:
     """An S3 client that gives up in seconds, not minutes: a warm function has an older model to answer with."""
     try:
-        return boto3.client("s3", config=Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard"}))
+        return boto3.client(
+            "s3",
+            config=Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard"}, signature_version="s3v4"),
+        )
     except (BotoCoreError, ValueError) as error:
         raise StoreError(f"No S3 client: {error}.", remedy="Check AWS_PROFILE and AWS_ENDPOINT_URL.") from error
 
@@ -46,6 +51,22 @@ class Objects:
         except NoSuchObject:
             return None
 
+    def read_range(self, name: str, start: int, end: int, *, etag: str, version_id: str = "") -> bytes:
+        """The bytes from ``start`` to before ``end`` of the object that has ``etag``.
+
+        Raises NoSuchObject if it is gone or has changed.
+        """
+        what = {"Bucket": self.bucket, "Key": self.prefix + name, **({"VersionId": version_id} if version_id else {})}
+        with self._errors(name):
+            try:
+                answer = self._s3.get_object(**what, IfMatch=etag, Range=f"bytes={start}-{end - 1}")
+                content: bytes = answer["Body"].read()
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ("PreconditionFailed", "NoSuchVersion", "412"):
+                    raise NoSuchObject(f"{self.url(name)} has changed.") from error
+                raise
+        return content
+
     def download(self, name: str, path: Path) -> None:
         """Stream an object to ``path``. Raises OSError where the disk refuses."""
         with self._errors(name), path.open("wb") as file:
@@ -60,6 +81,17 @@ class Objects:
         """Write over the object that has ``etag``; False if it has changed since."""
         return self._put(name, body, IfMatch=etag)
 
+    def write(self, name: str, chunks: Iterable[bytes]) -> int:
+        """Write an object, or over it, from a stream: it appears whole or not at all. Returns its bytes."""
+        parts = _parts(chunks)
+        first = next(parts, b"")
+        second = next(parts, None)
+        if second is None:
+            self._put(name, first)
+            return len(first)
+        with self._errors(name), self._upload(name) as upload:
+            return sum(map(upload, chain([first, second], parts)))
+
     def sha256(self, name: str) -> str:
         """The checksum that ``create`` was given, or an empty string."""
         with self._errors(name):
@@ -73,9 +105,36 @@ class Objects:
             for page in pages:
                 yield from (item["Key"].removeprefix(self.prefix) for item in page.get("Contents", []))
 
+    def upload_url(self, name: str, *, seconds: int) -> str:
+        """An address to which anybody may PUT the object for so long."""
+        with self._errors(name):
+            what = {"Bucket": self.bucket, "Key": self.prefix + name}
+            return str(self._s3.generate_presigned_url("put_object", what, ExpiresIn=seconds))
+
     def url(self, name: str = "") -> str:
         """``s3://bucket/key``, for people."""
         return f"s3://{self.bucket}/{self.prefix}{name}"
+
+    @contextmanager
+    def _upload(self, name: str) -> Iterator[Callable[[bytes], int]]:
+        """Takes the parts of a multipart upload, which is completed, or aborted where an error comes between."""
+        what = {"Bucket": self.bucket, "Key": self.prefix + name}
+        upload = what | {"UploadId": self._s3.create_multipart_upload(**what)["UploadId"]}
+        done: list[dict[str, Any]] = []
+
+        def put(part: bytes) -> int:
+            number = len(done) + 1
+            answer = self._s3.upload_part(**upload, PartNumber=number, Body=part)
+            done.append({"PartNumber": number, "ETag": answer["ETag"]})
+            return len(part)
+
+        try:
+            yield put
+            self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": done})
+        except BaseException:
+            with suppress(ClientError, BotoCoreError):
+                self._s3.abort_multipart_upload(**upload)
+            raise
 
     def _put(self, name: str, body: bytes | IO[bytes], **options: Any) -> bool:
         try:
@@ -115,3 +174,15 @@ def _translate(error: ClientError, where: str) -> StoreError:
     code = error.response["Error"]["Code"]
     message = error.response["Error"].get("Message", "")
     return _KINDS.get(code, StoreError)(f"S3 answered {code} for {where}: {message}", remedy=_REMEDIES.get(code, ""))
+
+
+def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The stream again in parts of ``_PART`` bytes, the last one shorter."""
+    held = bytearray()
+    for chunk in chunks:
+        held += chunk
+        while len(held) > _PART:
+            yield bytes(held[:_PART])
+            del held[:_PART]
+    if held:
+        yield bytes(held)

@@ -16,8 +16,9 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from slipway.artifact import TOKENIZER, Manifest, Task, Variant, model_file, read_manifest, serving_files, verify_files
-from slipway.encoding import Encoded, Encoder, TokenIds, Truncation
+from slipway.encoding import Encoded, Encoder, TokenIds
 from slipway.errors import ArtifactError
+from slipway.requests import Truncation
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

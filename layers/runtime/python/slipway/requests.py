@@ -6,10 +6,12 @@ Errors name the field and what is wrong with it, and never quote a value: it may
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
-from slipway.encoding import TRUNCATIONS, Truncation
 from slipway.errors import InvalidRequest, MalformedRequest, RequestTooLarge, UnsupportedMedia
+
+Truncation = Literal["right", "left", "error", "windows"]
+TRUNCATIONS: tuple[Truncation, ...] = get_args(Truncation)
 
 JSON = "application/json"
 _READ_AS_JSON = {JSON, "application/x-www-form-urlencoded", "text/plain"}

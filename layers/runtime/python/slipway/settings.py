@@ -6,6 +6,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
+from typing import Self
 
 from slipway.errors import SettingsError
 
@@ -13,7 +14,25 @@ PREFIX = "SLIPWAY_"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Environment:
+    """Fields that are environment variables."""
+
+    def to_env(self) -> dict[str, str]:
+        """Every field as an environment variable."""
+        return {PREFIX + f.name.upper(): str(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
+        """Read the variables; an absent optional one takes its default.
+
+        Raises SettingsError naming the variable that is missing or has the wrong type.
+        """
+        env = os.environ if env is None else env
+        return cls(**{f.name: _read(env, f.name, f.type, f.default) for f in fields(cls)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Environment):
     """What a serving function needs to know, and its limits.
 
     ``max_body_bytes`` stays under Lambda's 6 MB synchronous payload, in which a body is base64. ``max_request_tokens``
@@ -29,24 +48,22 @@ class Settings:
     max_request_tokens: int = 100_000
     models: str = ""  # further models beside ``model``, separated by commas; each is loaded when it is first asked for
     model_memory_mb: int = 0  # for the files of all models in memory; 0 is half of the function's memory
+    data_bucket: str = ""  # where files are uploaded to be scored; empty if nothing scores them
 
     def model_names(self) -> list[str]:
         """The default model first, then the others, each once."""
         others = (name.strip() for name in self.models.split(","))
         return [*dict.fromkeys([self.model, *filter(None, others)])]
 
-    def to_env(self) -> dict[str, str]:
-        """Every field as an environment variable."""
-        return {PREFIX + f.name.upper(): str(getattr(self, f.name)) for f in fields(self)}
 
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
-        """Read the variables; an absent optional one takes its default.
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings(Environment):
+    """What the functions of batch scoring need to know. ``state_machine`` is the workflow's ARN."""
 
-        Raises SettingsError naming the variable that is missing or has the wrong type.
-        """
-        env = os.environ if env is None else env
-        return cls(**{f.name: _read(env, f.name, f.type, f.default) for f in fields(cls)})  # type: ignore[arg-type]
+    model: str
+    model_bucket: str
+    data_bucket: str
+    state_machine: str = ""
 
 
 def _read(env: Mapping[str, str], field: str, kind: object, default: object) -> object:

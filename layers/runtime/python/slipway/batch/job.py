@@ -18,6 +18,7 @@ from slipway.errors import BatchError, RequestError
 from slipway.requests import Parameters, read_parameters
 
 INBOX, OUTBOX, JOBS = "inbox/", "outbox/", "jobs/"
+LOCAL_JOBS = ".slipway/"
 SIDECAR = ".slipway.json"
 MANIFEST, ERRORS = "manifest.json", "errors.jsonl"
 PREFIX = "slipway_"  # of our columns where the file has one of their names
@@ -25,10 +26,14 @@ PREFIX = "slipway_"  # of our columns where the file has one of their names
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the file's owner wants: which column, and the parameters of a prediction."""
+    """What the file's owner wants: which column, and the parameters of a prediction.
+
+    ``refused`` says why what was asked cannot be read; then nothing is scored.
+    """
 
     text_column: str = "text"
     parameters: Parameters = field(default_factory=Parameters)
+    refused: str = ""
 
     @classmethod
     def from_json(cls, raw: bytes, *, source: str) -> Self:
@@ -49,7 +54,10 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One file and one version of a model. ``etag`` and ``version_id`` pin the file's content."""
+    """One file and one version of a model. ``etag`` and ``version_id`` pin the file's content.
+
+    ``local`` says that results and what leads to them lie in one folder of a machine.
+    """
 
     model: str
     model_version: str
@@ -60,6 +68,7 @@ class Job:
     version_id: str = ""
     created: str = ""
     request: Request = field(default_factory=Request)
+    local: bool = False
 
     @property
     def id(self) -> str:
@@ -83,12 +92,17 @@ class Job:
     @property
     def folder(self) -> str:
         """Of what the job needs while it runs."""
-        return f"{JOBS}{self.id}/"
+        return f"{LOCAL_JOBS}{self.id}/" if self.local else f"{JOBS}{self.model}/{self.id}/"
+
+    @property
+    def pointer(self) -> str:
+        """Of what says which job was the last of this path."""
+        return f"{JOBS}{self.model}/latest/{self.path}"
 
     @property
     def outbox(self) -> str:
         """Of what it leaves."""
-        return f"{OUTBOX}{self.model}/{self.path}/"
+        return "" if self.local else f"{OUTBOX}{self.model}/{self.path}/"
 
     def results(self, found: Format) -> str:
         """The name of the one file that a small job ends in."""
@@ -102,7 +116,7 @@ class Job:
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
         """What ``asdict`` gave."""
         asked = document["request"]
-        request = Request(text_column=asked["text_column"], parameters=Parameters(**asked["parameters"]))
+        request = Request(**{**asked, "parameters": Parameters(**asked["parameters"])})
         return cls(**{**document, "request": request})
 
 

@@ -75,8 +75,11 @@ def score(
     place: Place,
     *,
     time_left: TimeLeft = lambda: float("inf"),
+    progress: Callable[[int], None] = lambda _: None,
 ) -> bool:
     """Score what is left of a shard; False if ``time_left`` (seconds) came to an end first, and it must go on.
+
+    ``progress`` is told the rows of each window that is scored.
 
     Raises StoreError or BatchError where the file or the place cannot be read or written.
     """
@@ -89,6 +92,7 @@ def score(
         window_began = time.perf_counter()
         _score(window, piece, plan, predictor)
         slowest = max(slowest, time.perf_counter() - window_began)
+        progress(len(window.rows))
         if time_left() < _RESERVE + 2 * slowest:
             break
     final = start + piece.rows >= shard.rows

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from botocore.exceptions import ClientError
+from slipway.errors import BatchError, NoSuchObject
 
-from slipway.errors import BatchError, StoreError
+if TYPE_CHECKING:
+    from slipway.objects import Objects
 
 CHUNK = 8 << 20
 _AHEAD = 3  # chunks that are fetched while one is read: one connection to S3 is slower than the reader
-_CHANGED = {"PreconditionFailed", "NoSuchKey", "NoSuchVersion", "404", "412"}
 
 
 class Source(Protocol):
@@ -47,30 +47,23 @@ class FileSource:
 class S3Source:
     """An object whose content is pinned by its ETag, and by its version where the bucket keeps versions."""
 
-    def __init__(self, client: Any, bucket: str, key: str, *, size: int, etag: str, version_id: str = "") -> None:
+    def __init__(self, objects: "Objects", name: str, *, size: int, etag: str, version_id: str = "") -> None:
         self.size = size
-        self._client = client
-        self._what = {"Bucket": bucket, "Key": key, **({"VersionId": version_id} if version_id else {})}
-        self._etag = etag
+        self._objects = objects
+        self._name = name
+        self._pin = {"etag": etag, "version_id": version_id}
 
     def read(self, start: int, end: int) -> bytes:
         """Raises BatchError if it was deleted or overwritten meanwhile, StoreError if S3 cannot be read."""
         if start >= min(end, self.size):
             return b""
-        last = min(end, self.size) - 1
         try:
-            answer = self._client.get_object(**self._what, IfMatch=self._etag, Range=f"bytes={start}-{last}")
-            content: bytes = answer["Body"].read()
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _CHANGED:
-                raise BatchError(
-                    f"{self._what['Key']} was deleted or overwritten while it was being scored.",
-                    remedy="A file that replaces it is a job of its own.",
-                ) from error
-            raise StoreError(f"S3 answered {error.response['Error']['Code']} for {self._what['Key']}.") from error
-        except Exception as error:  # botocore's and urllib3's; a retry of the step reads again
-            raise StoreError(f"{self._what['Key']} cannot be read: {type(error).__name__}.") from error
-        return content
+            return self._objects.read_range(self._name, start, min(end, self.size), **self._pin)
+        except NoSuchObject as error:
+            raise BatchError(
+                f"{self._name} was deleted or overwritten while it was being scored.",
+                remedy="A file that replaces it is a job of its own.",
+            ) from error
 
 
 class SourceFile(io.RawIOBase):

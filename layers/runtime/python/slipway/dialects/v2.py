@@ -12,12 +12,12 @@ from typing import Any, Literal, NotRequired, TypedDict
 from slipway.answers import Answer
 from slipway.artifact import Manifest
 from slipway.dialects.v2_tensors import INPUT, InferInput, read_inputs
-from slipway.encoding import Truncation
 from slipway.errors import InvalidRequest, MalformedRequest
 from slipway.requests import (
     Limits,
     Parameters,
     PredictRequest,
+    Truncation,
     check_size,
     named,
     only,

@@ -1,0 +1,22 @@
+"""Pieces → results and manifest, and the news of it."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.batch.news import tell
+from functions.batch.places import bucket, plan_in
+from slipway.batch.finishing import finish
+from slipway.settings import function_memory_mb
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
+    """``{"folder"}`` → the job's counts."""
+    document = finish(plan_in(event["folder"]), bucket, memory_mb=function_memory_mb(), scored_by="lambda")
+    tell(document)
+    logger.info("finished", job=document["job"], rows=document["rows"], errors=document["errors"])
+    return {name: document[name] for name in ("state", "job", "rows", "scored", "errors", "seconds")}

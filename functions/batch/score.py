@@ -1,0 +1,29 @@
+"""A shard → pieces of results, as many as there is time for; the workflow calls again until none is left."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.batch.places import bucket, plan_in, predictor_of, source_of
+from slipway.batch.job import Shard
+from slipway.batch.scoring import score
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """``{"folder", "shard"}`` → the same and ``final``: whether the shard is done."""
+    plan = plan_in(event["folder"])
+    shard = Shard(**event["shard"])
+    final = score(
+        plan,
+        shard,
+        predictor_of(plan.job.model_version),
+        source_of(plan.job),
+        bucket,
+        time_left=lambda: context.get_remaining_time_in_millis() / 1e3,
+    )
+    logger.info("scored", job=plan.job.id, shard=shard.index, final=final)
+    return {"folder": event["folder"], "shard": event["shard"], "final": final}

@@ -1,0 +1,67 @@
+"""An upload's event → an execution of the workflow. Needs neither a model nor numpy: a zip with the runtime layer.
+
+The execution's name is made of the file's content and the version that is live now: S3 may tell of one upload many
+times, and each time but the first is refused by name. A promotion in the middle of a job changes nothing of it.
+"""
+
+import logging
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from slipway.batch.job import SIDECAR, Job, Request, model_of
+from slipway.errors import BatchError, ModelUnavailable
+from slipway.objects import Objects
+from slipway.settings import BatchSettings
+from slipway.store import Store
+from slipway.workflows import start_execution
+
+logger = logging.getLogger()  # Lambda writes its records as JSON: Powertools is not in a zip's runtime
+logger.setLevel(logging.INFO)
+settings = BatchSettings.from_env()
+
+
+def handler(event: dict[str, Any], _: object) -> dict[str, str]:
+    """Start the job of one EventBridge event "Object Created"; what is not for this model starts nothing.
+
+    Raises ModelUnavailable while no version is live: EventBridge delivers the event again, for up to a day.
+    """
+    detail = event["detail"]
+    key, size = str(detail["object"]["key"]), int(detail["object"].get("size", 0))
+    if model_of(key) != settings.model:
+        logger.info("ignored: not for this model")
+        return {"state": "ignored"}
+    objects = Objects(detail["bucket"]["name"], "")
+    job = _job(objects, key, size, detail["object"])
+    started = start_execution(settings.state_machine, job.id, {"job": asdict(job)})
+    objects.write(job.pointer, [job.id.encode()])
+    logger.info("started" if started else "already started", extra={"job": job.id})
+    return {"state": "started" if started else "duplicate", "job": job.id}
+
+
+def _job(objects: Objects, key: str, size: int, told: dict[str, Any]) -> Job:
+    live = Store(settings.model_bucket, settings.model).live()
+    if live is None:
+        raise ModelUnavailable(f"No version of {settings.model!r} is live.", remedy="`slipway promote` one.")
+    return Job(
+        model=settings.model,
+        model_version=live.version,
+        bucket=objects.bucket,
+        key=key,
+        size=size,
+        etag=str(told.get("etag", "")),
+        version_id=str(told.get("version-id", "")),
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        request=_request(objects, key),
+    )
+
+
+def _request(objects: Objects, key: str) -> Request:
+    """What the sidecar asks for. One that cannot be read is told by ``plan``, where the job has a manifest for it."""
+    kept = objects.read(key + SIDECAR)
+    if kept is None:
+        return Request()
+    try:
+        return Request.from_json(kept[0], source=key + SIDECAR)
+    except BatchError as error:
+        return Request(refused=str(error))

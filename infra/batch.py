@@ -1,0 +1,209 @@
+"""Batch scoring: an upload starts a workflow that cuts the file into shards, scores them side by side, and joins them.
+
+The one engine is Step Functions' Distributed Map. A step that fails is tried again; a workflow that fails can be
+redriven, and what is done is not done again.
+"""
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from infra.batch_function import BatchFunction
+from infra.data_bucket import DataBucket
+from infra.log_groups import log_group
+from infra.model_store import ModelStore
+from infra.packaging import runtime_layer
+from infra.settings import Deployment
+from slipway.settings import BatchSettings
+
+_START_MB, _PLAN_MB, _FINISH_MB = 256, 2048, 1769
+_DAY = cdk.Duration.hours(24)
+
+
+class Batch(Construct):
+    """``workflow``, its functions ``start``, ``plan``, ``score``, ``finish``, ``failed``; the ``alarm``."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, deployment: Deployment, store: ModelStore, data: DataBucket
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._deployment = deployment
+        self._settings = BatchSettings(
+            model=deployment.model, model_bucket=store.bucket.bucket_name, data_bucket=data.bucket.bucket_name
+        )
+        self.plan = self._function("Plan", "plan", _PLAN_MB)
+        self.score = self._function("Score", "score", deployment.batch_memory_mb)
+        self.finish = self._function("Finish", "finish", _FINISH_MB)
+        self.failed = self._function("Failed", "failed", _FINISH_MB)
+        self.workflow = self._workflow(data)
+        self.start = self._start()
+        self._grant(store, data)
+        self.undelivered = sqs.Queue(self, "Undelivered", enforce_ssl=True, retention_period=cdk.Duration.days(14))
+        self._on_upload(data)
+        self._on_failure()
+        self.alarm = self._alarm()
+
+    def _function(self, construct_id: str, verb: str, memory_mb: int) -> BatchFunction:
+        return BatchFunction(
+            self, construct_id, verb=verb, settings=self._settings, deployment=self._deployment, memory_mb=memory_mb
+        )
+
+    def _start(self) -> BatchFunction:
+        made = BatchFunction(
+            self,
+            "Start",
+            verb="start",
+            settings=self._settings,
+            deployment=self._deployment,
+            memory_mb=_START_MB,
+            layer=runtime_layer(self, "Runtime"),
+        )
+        made.function.add_environment("SLIPWAY_STATE_MACHINE", self.workflow.state_machine_arn)
+        self.workflow.grant_start_execution(made.role)
+        return made
+
+    def _grant(self, store: ModelStore, data: DataBucket) -> None:
+        model = self._deployment.model
+        inbox, outbox, jobs = f"inbox/{model}/", f"outbox/{model}/", f"jobs/{model}/"
+        for step in (self.start, self.score):
+            store.grant_read_model(step.role, model=model)
+        data.grant_read(self.start.role, inbox)
+        data.grant_write(self.start.role, jobs)
+        for step in (self.plan, self.score):
+            data.grant_read(step.role, inbox, jobs)
+            data.grant_write(step.role, jobs, outbox)
+        for step in (self.finish, self.failed):
+            data.grant_read(step.role, jobs, outbox)
+            data.grant_write(step.role, jobs, outbox)
+        bus = events.EventBus.from_event_bus_name(self, "Bus", "default")
+        for step in (self.plan, self.finish, self.failed):
+            bus.grant_put_events_to(step.role)
+
+    # --- the workflow
+
+    def _workflow(self, data: DataBucket) -> sfn.StateMachine:
+        logs = log_group(self, "WorkflowLogs", deployment=self._deployment)
+        made = sfn.StateMachine(
+            self,
+            "Workflow",
+            definition_body=sfn.DefinitionBody.from_chainable(self._steps(data)),
+            comment=f"Scores a file with the model {self._deployment.model}",
+            logs=sfn.LogOptions(destination=logs, level=sfn.LogLevel.ALL, include_execution_data=False),
+            tracing_enabled=True,
+            timeout=cdk.Duration.days(7),
+        )
+        iam.Grant.add_to_principal(  # the reader of the shards' list
+            grantee=made,
+            actions=["s3:GetObject"],
+            resource_arns=[data.bucket.arn_for_objects(f"jobs/{self._deployment.model}/*")],
+        )
+        return made
+
+    def _steps(self, data: DataBucket) -> sfn.IChainable:
+        refused = sfn.Fail(self, "Cannot be scored", error="BatchError", cause_path="$.reason")
+        plan = self._step("Plan the shards", self.plan)
+        finish = self._step("Join the results", self.finish)
+        planned = sfn.Choice(self, "Can it be scored?")
+        planned.when(sfn.Condition.string_equals("$.state", "failed"), refused)
+        planned.otherwise(self._shards(data).next(finish))
+        return plan.next(planned)
+
+    def _shards(self, data: DataBucket) -> sfn.DistributedMap:
+        shards = sfn.DistributedMap(
+            self,
+            "Score the shards",
+            item_reader=sfn.S3JsonLItemReader(bucket=data.bucket, key=sfn.JsonPath.string_at("$.shards")),
+            item_selector={
+                "folder": sfn.JsonPath.string_at("$.folder"),
+                "shard": sfn.JsonPath.object_at("$$.Map.Item.Value"),
+            },
+            max_concurrency=self._deployment.batch_concurrency,
+            result_path=sfn.JsonPath.DISCARD,
+        )
+        score = self._step("Score a shard", self.score)
+        done = sfn.Choice(self, "Is it done?")
+        done.when(sfn.Condition.boolean_equals("$.final", True), sfn.Succeed(self, "Done"))
+        done.otherwise(score)
+        shards.item_processor(
+            score.next(done),
+            mode=sfn.ProcessorMode.DISTRIBUTED,
+            execution_type=sfn.ProcessorType.STANDARD,  # express ones end after five minutes
+        )
+        return shards
+
+    def _step(self, name: str, step: BatchFunction) -> tasks.LambdaInvoke:
+        """Every step can be repeated: what it has written it does not write again."""
+        task = tasks.LambdaInvoke(
+            self,
+            name,
+            lambda_function=step.function,
+            payload_response_only=True,
+            retry_on_service_exceptions=False,
+        )
+        task.add_retry(
+            errors=["States.ALL"],
+            interval=cdk.Duration.seconds(2),
+            backoff_rate=2,
+            max_attempts=6,
+            max_delay=cdk.Duration.minutes(2),
+            jitter_strategy=sfn.JitterType.FULL,
+        )
+        return task
+
+    # --- what starts it, and what follows a failure
+
+    def _on_upload(self, data: DataBucket) -> None:
+        events.Rule(
+            self,
+            "OnUpload",
+            description=f"Score what is uploaded under inbox/{self._deployment.model}/",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={
+                    "bucket": {"name": [data.bucket.bucket_name]},
+                    "object": {"key": [{"prefix": f"inbox/{self._deployment.model}/"}]},
+                },
+            ),
+            targets=[self._target(self.start.function)],
+        )
+
+    def _on_failure(self) -> None:
+        events.Rule(
+            self,
+            "OnFailure",
+            description="Say in the manifest why a job failed",
+            event_pattern=events.EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={
+                    "stateMachineArn": [self.workflow.state_machine_arn],
+                    "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+                },
+            ),
+            targets=[self._target(self.failed.function)],
+        )
+
+    def _target(self, function: lambda_.IFunction) -> targets.LambdaFunction:
+        return targets.LambdaFunction(
+            function, dead_letter_queue=self.undelivered, max_event_age=_DAY, retry_attempts=185
+        )
+
+    def _alarm(self) -> cloudwatch.Alarm:
+        return cloudwatch.Alarm(
+            self,
+            "Failed jobs",
+            alarm_description=f"A file for the model {self._deployment.model} was not scored: see its manifest.json",
+            metric=self.workflow.metric_failed(period=cdk.Duration.minutes(5), statistic="Sum"),
+            threshold=1,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )

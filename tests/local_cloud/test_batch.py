@@ -1,0 +1,191 @@
+"""Files uploaded into the local cloud, and what comes back: by the same workflow that AWS runs."""
+
+import csv
+import gzip
+import io
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from infra.local_cloud import LocalCloud, Outputs
+from tests.local_cloud.client import get, post
+
+PATIENCE = 240
+WORDS = ["a superb film", "an awful plot", 'with "quotes", commas\nand a newline', "very good 🎉"]
+
+
+@pytest.fixture
+def s3(cloud: LocalCloud) -> Any:
+    return cloud.client("s3")
+
+
+@pytest.fixture
+def upload(s3: Any, outputs: Outputs, first: str) -> Callable[[str, bytes], str]:
+    """Put a file into the inbox once a version is live; the key that its results begin with."""
+
+    def put(name: str, body: bytes) -> str:
+        s3.put_object(Bucket=outputs.data_bucket, Key=f"inbox/demo/{name}", Body=body)
+        return f"outbox/demo/{name}/"
+
+    return put
+
+
+@pytest.fixture
+def manifest(s3: Any, outputs: Outputs) -> Callable[[str], dict[str, Any]]:
+    """Wait for the manifest under a key."""
+
+    def wait(results: str) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                kept = s3.get_object(Bucket=outputs.data_bucket, Key=f"{results}manifest.json")
+            except s3.exceptions.NoSuchKey:
+                time.sleep(0.3)
+                continue
+            document: dict[str, Any] = json.loads(kept["Body"].read())
+            return document
+        raise AssertionError(f"no manifest under {results}")
+
+    return wait
+
+
+def body(s3: Any, outputs: Outputs, key: str) -> bytes:
+    content: bytes = s3.get_object(Bucket=outputs.data_bucket, Key=key)["Body"].read()
+    return content
+
+
+def texts(count: int) -> list[str]:
+    return [f"{WORDS[row % len(WORDS)]} {row}" for row in range(count)]
+
+
+def as_csv(rows: list[str]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out).writerows([["id", "text"], *([row, text] for row, text in enumerate(rows))])
+    return out.getvalue().encode()
+
+
+def as_json_lines(rows: list[str]) -> bytes:
+    return gzip.compress(b"".join(json.dumps({"text": text}).encode() + b"\n" for text in rows))
+
+
+def as_parquet(rows: list[str]) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"text": rows}), file)
+    return file.getvalue()
+
+
+def as_lines(rows: list[str]) -> bytes:
+    return "".join(text.replace("\n", " ") + "\n" for text in rows).encode()
+
+
+def read_back(name: str, data: bytes) -> list[str]:
+    if name.endswith(".csv"):
+        return [row["text"] for row in csv.DictReader(io.StringIO(data.decode(), newline=""))]
+    if name.endswith(".gz"):
+        return [json.loads(line)["text"] for line in gzip.decompress(data).splitlines()]
+    if name.endswith(".parquet"):
+        found: list[str] = pq.read_table(io.BytesIO(data))["text"].to_pylist()
+        return found
+    return [line.split("\t", 3)[3] for line in data.decode().splitlines()]
+
+
+FORMATS = [("csv", as_csv), ("jsonl.gz", as_json_lines), ("parquet", as_parquet), ("txt", as_lines)]
+
+
+@pytest.mark.parametrize(("extension", "write"), FORMATS, ids=[name for name, _ in FORMATS])
+def test_a_file_comes_back_with_every_row_scored(
+    upload: Any, manifest: Any, s3: Any, outputs: Outputs, first: str, extension: str, write: Any
+) -> None:
+    rows = texts(500)
+    document = manifest(upload(f"Ünïcode + 100 %/my reviews.{extension}", write(rows)))
+    assert (document["state"], document["model_version"]) == ("finished", first)
+    assert (document["rows"], document["scored"], document["errors"]) == (500, 500, 0)
+    (result,) = document["results"]
+    expected = rows if extension != "txt" else [text.replace("\n", " ") for text in rows]
+    assert read_back(f"x.{extension}", body(s3, outputs, result["key"])) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("extension", "write"), FORMATS, ids=[name for name, _ in FORMATS])
+def test_a_hundred_thousand_rows(
+    upload: Any, manifest: Any, s3: Any, outputs: Outputs, extension: str, write: Any
+) -> None:
+    rows = texts(100_000)
+    document = manifest(upload(f"large.{extension}", write(rows)))
+    print(
+        f"{extension}: {document['seconds']} s, {document['rows_per_second']} rows/s, {len(document['shards'])} shards"
+    )
+    assert (document["rows"], document["scored"]) == (100_000, 100_000)
+    assert document["rows_per_second"] > 0
+    expected = rows if extension != "txt" else [text.replace("\n", " ") for text in rows]
+    assert read_back(f"x.{extension}", body(s3, outputs, document["results"][0]["key"])) == expected
+
+
+def test_an_event_delivered_fifty_times_starts_one_execution(
+    upload: Any, manifest: Any, cloud: LocalCloud, outputs: Outputs, s3: Any
+) -> None:
+    name = "fifty.csv"
+    document = manifest(upload(name, as_csv(texts(20))))
+    kept = s3.head_object(Bucket=outputs.data_bucket, Key=f"inbox/demo/{name}")
+    told = {"key": f"inbox/demo/{name}", "size": kept["ContentLength"], "etag": kept["ETag"].strip('"')}
+    if version := kept.get("VersionId"):
+        told["version-id"] = version
+    detail = {"bucket": {"name": outputs.data_bucket}, "object": told}
+    entry = {"Source": "aws.s3", "DetailType": "Object Created", "Detail": json.dumps(detail)}
+    client, states = cloud.client("events"), cloud.client("stepfunctions")
+
+    def executions() -> list[str]:
+        pages = states.get_paginator("list_executions").paginate(stateMachineArn=outputs.workflow)
+        return [each["name"] for page in pages for each in page["executions"] if each["name"] == document["job"]]
+
+    assert executions() == [document["job"]]
+    before = s3.head_object(Bucket=outputs.data_bucket, Key=document["results"][0]["key"])["LastModified"]
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(lambda _: client.put_events(Entries=[entry]), range(50)))
+    time.sleep(5)
+    assert executions() == [document["job"]]
+    assert s3.head_object(Bucket=outputs.data_bucket, Key=document["results"][0]["key"])["LastModified"] == before
+
+
+def test_a_file_that_cannot_be_scored_says_why_in_its_manifest(upload: Any, manifest: Any) -> None:
+    document = manifest(upload("workbook.xlsx", b"PK\x03\x04" + bytes(100)))
+    assert document["state"] == "failed"
+    assert "Excel" in document["reason"]
+    assert "CSV" in document["remedy"]
+
+
+def test_broken_rows_come_back_in_errors_jsonl(upload: Any, manifest: Any, s3: Any, outputs: Outputs) -> None:
+    document = manifest(upload("some.jsonl", b'{"text": "good film"}\n{"text": 5}\nnot json\n{"text": "bad"}\n'))
+    assert (document["scored"], document["errors"]) == (2, 2)
+    errors = [json.loads(line) for line in body(s3, outputs, document["errors_key"]).splitlines()]
+    assert [error["row"] for error in errors] == [2, 3]
+
+
+def test_a_presigned_upload_starts_a_job_whose_state_can_be_asked(outputs: Outputs, first: str) -> None:
+    asked = json.dumps({"name": "reviews.csv", "text_column": "review", "parameters": {"top_k": 1}})
+    made = post(f"{outputs.api_url}/v1/batches", asked.encode(), key=outputs.api_key)
+    assert made.status == 201
+    upload = made.json()
+    where = f"{outputs.api_url}/v1/batches/{upload['id']}"
+    assert get(where, key=outputs.api_key).json()["state"] == "waiting for the upload"
+    put(upload["upload"]["url"], b"review\ngood film\nbad film\n")
+    deadline = time.monotonic() + PATIENCE
+    while (state := get(where, key=outputs.api_key).json())["state"] != "finished":
+        assert state["state"] in ("waiting for the upload", "planning", "running")
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    assert (state["rows"], state["rows_done"], state["errors"]) == (2, 2, 0)
+    assert state["results"] == [f"outbox/demo/{upload['id']}/reviews.csv/reviews.scored.csv"]
+
+
+def put(url: str, content: bytes) -> None:
+    request = urllib.request.Request(url, content, method="PUT")
+    with urllib.request.urlopen(request, timeout=30) as response:
+        assert response.status == 200
