@@ -1,0 +1,126 @@
+"""``slipway score`` on this machine: all cores, the same answers, and nothing lost or done twice when it is stopped."""
+
+import csv
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.batch.local import score_file
+from slipway.errors import BatchError
+
+ROOT = Path(__file__).resolve().parents[3]
+ROWS = 60_000  # three shards
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("files") / "films.csv"
+    with path.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["id", "text"])
+        writer.writerows([row, f"a {'superb' if row % 3 else 'awful'} film\nnumber {row % 50}"] for row in range(ROWS))
+    return path
+
+
+@pytest.fixture
+def start(file: Path, tiny_artifact: Path) -> Callable[[Path], subprocess.Popen[str]]:
+    """Run the command in a session of its own."""
+
+    def run(out: Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "model_build", "score", str(file), "--artifact", str(tiny_artifact)]
+        return subprocess.Popen(
+            [*command, "--out", str(out), "--json"], cwd=ROOT, text=True, stdout=subprocess.PIPE, start_new_session=True
+        )
+
+    return run
+
+
+def results(out: Path) -> bytes:
+    return (out / "films.scored.csv").read_bytes()
+
+
+def marks(out: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in out.rglob("done/*.json")}
+
+
+def test_a_small_file_takes_one_process_and_says_what_it_did(tiny_artifact: Path, tmp_path: Path) -> None:
+    path = tmp_path / "some.txt"
+    path.write_text("a lovely superb moving film\na boring awful dull film\n\n")
+    seen: list[tuple[int, int]] = []
+    document = score_file(path, tiny_artifact, tmp_path / "out", progress=lambda *done: seen.append(done))
+    assert (document["rows"], document["scored"], document["errors"]) == (3, 2, 1)
+    assert seen[-1] == (3, 3)
+    lines = (tmp_path / "out/some.scored.tsv").read_text().splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["positive", "negative"]
+    assert json.loads((tmp_path / "out/manifest.json").read_text()) == document
+    assert json.loads((tmp_path / "out/errors.jsonl").read_text())["row"] == 3
+
+
+def test_a_sidecar_is_read_and_a_changed_file_is_another_job(tiny_artifact: Path, tmp_path: Path) -> None:
+    path = tmp_path / "some.csv"
+    path.write_text("review,n\na superb film,1\n")
+    with pytest.raises(BatchError, match="no column 'text'"):
+        score_file(path, tiny_artifact, tmp_path / "out")
+    path.with_name("some.csv.slipway.json").write_text('{"text_column": "review", "top_k": 2}')
+    first = score_file(path, tiny_artifact, tmp_path / "out")
+    assert first["columns"] == ["label", "score", "scores", "model_version"]
+    path.write_text("review,n\na superb film,1\nan awful film,2\n")
+    second = score_file(path, tiny_artifact, tmp_path / "out")
+    assert (first["rows"], second["rows"]) == (1, 2)
+    assert first["job"] != second["job"]
+
+
+def test_a_file_that_is_not_there_is_one_line(tiny_artifact: Path, tmp_path: Path) -> None:
+    with pytest.raises(BatchError, match=r"nowhere\.csv cannot be read: No such file"):
+        score_file(tmp_path / "nowhere.csv", tiny_artifact, tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_killed_ten_times_at_random_the_results_are_those_of_an_undisturbed_run(
+    start: Callable[[Path], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    whole = start(tmp_path / "whole")
+    document: dict[str, Any] = json.loads(whole.communicate(timeout=300)[0])
+    assert (document["rows"], document["scored"]) == (ROWS, ROWS)
+    rng = random.Random(7)
+    out = tmp_path / "killed"
+    kept: dict[str, int] = {}
+    for _ in range(10):
+        run = start(out)
+        time.sleep(rng.uniform(1.5, 6))
+        os.killpg(run.pid, signal.SIGKILL)
+        run.communicate()
+        before, kept = kept, marks(out)
+        assert before.items() <= kept.items(), "what is done is not done again"
+    last = start(out)
+    assert json.loads(last.communicate(timeout=300)[0])["rows"] == ROWS
+    assert results(out) == results(tmp_path / "whole")
+    assert sum(1 for _ in csv.reader(io.StringIO(results(out).decode(), newline=""))) == ROWS + 1
+
+
+@pytest.mark.slow
+def test_interrupted_it_keeps_what_it_has(start: Callable[[Path], subprocess.Popen[str]], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run = start(out)
+    deadline = time.monotonic() + 120
+    while not (out / ".slipway").exists() or not list(out.rglob("plan.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(3)
+    os.kill(run.pid, signal.SIGINT)
+    run.communicate(timeout=60)
+    assert run.returncode == 130
+    kept = marks(out)
+    again = start(out)
+    assert json.loads(again.communicate(timeout=300)[0])["rows"] == ROWS
+    assert kept.items() <= marks(out).items()
