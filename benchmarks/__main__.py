@@ -28,6 +28,7 @@ TOPICS = {
     "footprint": "resident memory and unpacked size",
     "http": "HTTP through the local cloud",
     "int8": "what int8 loses and gains",
+    "batch": "files scored row by row: speed beside the predictor alone, memory",
     "soak": "100,000 requests while the live version changes 100 times",
 }
 _BUILD = ROOT / "build"

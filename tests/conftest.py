@@ -129,7 +129,8 @@ def second_artifact(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory)
 def aws_dummies() -> Iterator[None]:
     """No test can reach a real account."""
     dummies = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-central-1"}
-    dropped = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "SLIPWAY_MODEL", "SLIPWAY_MODEL_BUCKET")
+    dropped = ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"]
+    dropped += ["SLIPWAY_MODEL", "SLIPWAY_MODEL_BUCKET", "SLIPWAY_DATA_BUCKET"]
     patch = pytest.MonkeyPatch()
     for name in dropped:
         patch.delenv(name, raising=False)

@@ -43,7 +43,7 @@ def serve(load: Callable[[], Mapping[str, Prepare]], packages: Sequence[str] = (
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            _say(pipe, _memory() if request["do"] == "memory" else _time(rows[request["row"]], request["calls"]))
+            _say(pipe, memory() if request["do"] == "memory" else _time(rows[request["row"]], request["calls"]))
         except Exception as error:  # as above
             _say(pipe, {"failed": f"{type(error).__name__}: {error}"})
 
@@ -64,7 +64,7 @@ def _time(prepare: Prepare, calls: list[list[str]]) -> dict[str, Any]:
     return {"samples": samples}
 
 
-def _memory() -> dict[str, int]:
+def memory() -> dict[str, int]:
     """Bytes: resident now, resident at most, and the part of the first that is not a file's."""
     lines = Path("/proc/self/status").read_text().splitlines()
     status = {name: value for name, _, value in (line.partition(":") for line in lines)}

@@ -80,6 +80,13 @@ def test_http(options: Options) -> None:
 
 
 @pytest.mark.slow
+def test_batch(options: Options) -> None:
+    measured = run("batch", options)
+    assert rows(measured) == ["500", "1,000"]
+    assert rows(measured, 1) == ["plan", "score, the first shard"]
+
+
+@pytest.mark.slow
 def test_soak(options: Options) -> None:
     found = dict(run("soak", options).tables[0].rows)
     assert found["requests, one text each"] == "1,600"
