@@ -1,6 +1,8 @@
 # Everything a newcomer needs is behind `make demo` and `make test`; both set up what they need.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# A test process a core; the tests of a file stay together, since they share what is slow to make.
+SPREAD := --numprocesses auto --dist loadfile
 # What is imported is compiled once, even where the environment says otherwise: torch takes 15 s to compile at every start.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -20,10 +22,10 @@ down: ## Stop the local cloud that `make demo` left running
 	@$(BIN)/python -m infra.local_cloud down
 
 test: setup ## Run the tests (under 10 minutes on 2 cores)
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
 slow: setup ## Run the slow tests: the demo model, the image, the browser, kills
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest $(SPREAD) -m slow
 
 check: setup ## Lint, format and types
 	@$(BIN)/ruff check .

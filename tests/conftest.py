@@ -17,6 +17,8 @@ from slipway.store import Store
 
 # Threads of OpenMP that spin while they wait for each other made this 35 s instead of 2 on a busy machine.
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: each has one
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 # A machine that is busy for a moment is no failure; what an example costs is not what these tests are about.
 hypothesis.settings.register_profile("slipway", deadline=None)

@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.local_cloud import LocalCloud, Outputs
+from slipway.client import Client
 from tests.local_cloud.client import get, post
 
 PATIENCE = 240
@@ -183,6 +185,23 @@ def test_a_presigned_upload_starts_a_job_whose_state_can_be_asked(outputs: Outpu
         time.sleep(0.3)
     assert (state["rows"], state["rows_done"], state["errors"]) == (2, 2, 0)
     assert state["results"] == [f"outbox/demo/{upload['id']}/reviews.csv/reviews.scored.csv"]
+
+
+def test_the_client_uploads_a_file_and_waits_for_its_results(
+    outputs: Outputs, first: str, tmp_path: Path, s3: Any
+) -> None:
+    file = tmp_path / "films.csv"
+    file.write_bytes(as_csv(texts(200)))
+    sent: list[tuple[int, int]] = []
+    states: list[str] = []
+    with Client(outputs.api_url, model=outputs.model, api_key=outputs.api_key) as client:
+        identifier = client.upload(file, progress=lambda *bytes_: sent.append(bytes_), top_k=1)
+        state = client.wait(identifier, every=0.2, progress=lambda now: states.append(now.state))
+    assert sent[-1] == (file.stat().st_size,) * 2
+    assert (state.state, state.rows, state.rows_done, state.errors) == ("finished", 200, 200, 0)
+    assert states[-1] == "finished"
+    (result,) = state.results
+    assert read_back("x.csv", body(s3, outputs, result)) == texts(200)
 
 
 def put(url: str, content: bytes) -> None:

@@ -1,10 +1,14 @@
 """Which words mattered: weights by hand, offsets that match the text in any script, a limit."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
 
+from slipway.encoding import Encoder
 from slipway.errors import RequestTooLarge
 from slipway.explain import explain
 from slipway.predictor import Predictor
@@ -48,6 +52,39 @@ def test_words_lie_in_the_text_in_order_and_without_overlap(predictor: Predictor
         assert end <= word.start < word.end <= len(text)
         assert -1 <= word.weight <= 1
         end = word.end
+
+
+class Counting:
+    """Stands for a network whose vocabulary is bytes: the logits are what it was given."""
+
+    def logits(self, rows: list[Any]) -> Any:
+        return np.array([[len(row) / 100, 0.5] for row in rows], np.float32)
+
+
+@pytest.fixture(scope="module")
+def of_bytes(predictor: Predictor) -> Predictor:
+    """A predictor whose tokens are single bytes, with the space before a word in the word."""
+    vocabulary = {character: number for number, character in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    network: Any = Counting()
+    return Predictor(network, Encoder(tokenizer, max_tokens=400), predictor.manifest)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_texts)
+def test_characters_of_several_tokens_are_not_cut(of_bytes: Predictor, text: str) -> None:
+    end = 0
+    for word in explain(of_bytes, text, max_tokens=10**9).words:
+        assert end <= word.start < word.end <= len(text)
+        assert text[word.start : word.end] == text[word.start : word.end].strip()
+        end = word.end
+
+
+def test_words_of_byte_tokens_are_words_and_characters(of_bytes: Predictor) -> None:
+    text = "  a café, 漢字 👩"
+    words = [text[word.start : word.end] for word in explain(of_bytes, text, max_tokens=10**9).words]
+    assert words == ["a", "café", ",", "漢", "字", "👩"]
 
 
 def test_without_its_only_word_there_is_nothing_to_compare_with(predictor: Predictor) -> None:

@@ -159,6 +159,9 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             self._answer()
 
+        def do_PUT(self) -> None:
+            self._answer()
+
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: the tests look at ``seen``."""
 

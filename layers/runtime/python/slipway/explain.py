@@ -6,7 +6,6 @@ left out of the token ids, so that nothing else of the text is read differently,
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from slipway.encoding import Encoded
@@ -78,17 +77,37 @@ def explain(predictor: Predictor, text: str, *, label: int | None = None, max_to
 
 
 def _words(text: str, encoding: Any, seen: int) -> Iterator[tuple[list[int], int, int]]:
-    """Token places, start and end of each word; in a script without spaces every token is a word."""
+    """Token places, start and end of each word, without the spaces that some tokenizers count to it."""
+    for places in _grouped(text, encoding, seen):
+        start, end = encoding.offsets[places[0]][0], encoding.offsets[places[-1]][1]
+        part = text[start:end]
+        if part.strip():
+            yield places, start + len(part) - len(part.lstrip()), end - len(part) + len(part.rstrip())
+
+
+def _grouped(text: str, encoding: Any, seen: int) -> Iterator[list[int]]:
+    """Token places by word; in a script without spaces every token is a word.
+
+    Tokens of single bytes, of which several make a character, share that character and so their word.
+    """
     spans, words = encoding.offsets, encoding.word_ids
-    places = [place for place in range(seen) if spans[place][1] > spans[place][0]]
+    spaceless = [_is_spaceless(text[start:end]) for start, end in spans[:seen]]
+    group: list[int] = []
+    for place in range(seen):
+        if spans[place][1] <= spans[place][0]:
+            continue
+        goes_on = group and (spans[place][0] < spans[group[-1]][1] or _belongs(place, group[-1], words, spaceless))
+        if group and not goes_on:
+            yield group
+            group = []
+        group.append(place)
+    if group:
+        yield group
 
-    def key(place: int) -> tuple[Any, int]:
-        start, end = spans[place]
-        return words[place], (place if _is_spaceless(text[start:end]) else -1)
 
-    for _, group in groupby(places, key):
-        word = list(group)
-        yield word, spans[word[0]][0], spans[word[-1]][1]
+def _belongs(place: int, before: int, words: list[int | None], spaceless: list[bool]) -> bool:
+    """Whether a token goes on with the word of the one before it."""
+    return words[place] == words[before] and not (spaceless[place] or spaceless[before])
 
 
 def _is_spaceless(part: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from slipway.batch import rendering
 from slipway.batch.formats import Format, text_column
 from slipway.batch.job import PREFIX, Job, Shard
 from slipway.batch.rows import BrokenRow, Row, checked_text
@@ -70,7 +71,7 @@ def scored(batch: pa.RecordBatch, indices: Sequence[int], added: Sequence[Mappin
     """The rows at ``indices``, and what each adds."""
     kept = batch.take(pa.array(indices, pa.int64()))
     names = list(added[0])
-    columns = [pa.array([_cell(each[name]) for each in added], _OURS[name.removeprefix(PREFIX)]) for name in names]
+    columns = [pa.array([rendering.flat(each[name]) for each in added], _OURS[name.removeprefix(PREFIX)]) for name in names]
     fields = [*kept.schema, *(pa.field(name, column.type) for name, column in zip(names, columns, strict=True))]
     return pa.RecordBatch.from_arrays([*kept.columns, *columns], schema=pa.schema(fields, kept.schema.metadata))
 
@@ -135,7 +136,3 @@ def _open(name: str, source: Source) -> pq.ParquetFile:
         raise BatchError(
             f"{name} is no whole Parquet file: {error}.", remedy="The upload may have been cut short: upload it again."
         ) from error
-
-
-def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value

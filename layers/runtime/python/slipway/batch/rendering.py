@@ -24,6 +24,11 @@ def values(answer: Answer, version: str, added: Sequence[str]) -> dict[str, Any]
     return {name: found[name.removeprefix(PREFIX)] for name in added}
 
 
+def flat(value: Any) -> Any:
+    """A value for a column: what is no scalar becomes JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+
+
 def header(found: Format, added: Sequence[str]) -> bytes:
     """The first line of results, where the format has one."""
     if found.kind == "csv":

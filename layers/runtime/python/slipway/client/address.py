@@ -41,7 +41,7 @@ def read_url(url: str, *, allow_http: bool) -> Address:
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise _unusable("has a user, a query or a fragment")
     tls = parts.scheme == "https"
-    if not (tls or allow_http or _is_loopback(host)):
+    if not (tls or allow_http or is_loopback(host)):
         raise _unusable("is http://, where everybody on the way can read", "Use https://, or allow_http=True.")
     return Address(tls, host, port or (443 if tls else 80), quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;="))
 
@@ -64,7 +64,8 @@ def check_request_id(request_id: str) -> str:
     return request_id
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether it is this machine itself."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -1,12 +1,14 @@
 """The API's routes as methods."""
 
+import json
 import os
 import ssl
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from http import HTTPStatus
+from pathlib import Path
 from typing import Literal, Self, TypedDict, Unpack
 from urllib.parse import quote
 
@@ -14,15 +16,19 @@ from slipway.client.address import check_key, check_request_id, read_url
 from slipway.client.errors import ClientError, NotSent
 from slipway.client.patience import Clock, Patience
 from slipway.client.results import (
+    BatchState,
     Explanation,
     ModelVersion,
     Prediction,
+    read_batch,
     read_explanation,
     read_predictions,
+    read_upload,
     read_versions,
 )
 from slipway.client.splitting import Part, Splitter
 from slipway.client.transport import Reply, Request, Transport
+from slipway.client.uploading import Progress, put_file
 from slipway.errors import SettingsError
 from slipway.settings import PREFIX
 
@@ -127,6 +133,52 @@ class Client:
     def versions(self) -> list[ModelVersion]:
         """The versions in memory of the function that answers, and those that it refused."""
         return read_versions(self._transport.send(Request("GET", self._path(), _new_id())).body)
+
+    def upload(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        text_column: str = "",
+        progress: Progress = lambda sent, size: None,  # noqa: ARG005
+        **parameters: Unpack[Parameters],
+    ) -> str:
+        """Hand over a file to be scored row by row; the id of its job, for ``batch`` and ``wait``.
+
+        ``progress`` is told how many bytes were sent, of how many. What is read is in docs/batch.md.
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise NotSent(f"{file} is no file.", field="path")
+        asked = {"name": file.name, "text_column": text_column, "parameters": parameters}
+        body = json.dumps({name: value for name, value in asked.items() if value}).encode()
+        identifier, url = read_upload(self._transport.send(Request("POST", "/v1/batches", _new_id(), body)).body)
+        patience, clock, tls = self._transport.manner
+        put_file(url, file, progress=progress, patience=patience, clock=clock, tls=tls)
+        return identifier
+
+    def batch(self, identifier: str) -> BatchState:
+        """How far a job is."""
+        path = f"/v1/batches/{quote(identifier, safe='')}"
+        return read_batch(self._transport.send(Request("GET", path, _new_id())).body)
+
+    def wait(
+        self,
+        identifier: str,
+        *,
+        timeout: float = 3_600.0,
+        every: float = 2.0,
+        progress: Callable[[BatchState], None] = lambda _: None,
+    ) -> BatchState:
+        """The state of a job once it has ended, finished or failed. Raises TimeoutError after ``timeout`` seconds."""
+        clock = self._transport.manner[1]
+        end = clock.now() + timeout
+        while not (state := self.batch(identifier)).ended:
+            progress(state)
+            if clock.now() + every > end:
+                raise TimeoutError(f"The job {identifier} is still {state.state} after {timeout:g} s.")
+            clock.sleep(every)
+        progress(state)
+        return state
 
     def close(self) -> None:
         """Close the connections."""

@@ -52,6 +52,29 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchState:
+    """A file's job. ``rows`` is None until it was looked through; ``results`` and ``errors_key`` are keys in ``bucket``.
+
+    ``state`` is ``waiting for the upload``, ``planning``, ``running``, ``finished`` or ``failed``, for a ``reason``.
+    """
+
+    id: str
+    state: str
+    rows: int | None
+    rows_done: int
+    errors: int
+    bucket: str
+    results: tuple[str, ...]
+    errors_key: str
+    reason: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in ("finished", "failed")
+
+
+@dataclass(frozen=True, slots=True)
 class ModelVersion:
     """A version in a function's memory. ``labels`` are live, canary, shadow; ``reason`` says why one is refused."""
 
@@ -80,6 +103,29 @@ def read_explanation(body: bytes) -> Explanation:
     return Explanation(_prediction(node, answer), node.get("about").be(str), words)
 
 
+def read_upload(body: bytes) -> tuple[str, str]:
+    """A job's id and the address for its file. Raises BadAnswer."""
+    answer = _read(body)
+    return answer.get("id").be(str), answer.get("upload").get("url").be(str)
+
+
+def read_batch(body: bytes) -> BatchState:
+    """Raises BadAnswer for anything but the state of a job."""
+    answer = _read(body)
+    results, rows, errors = answer.get("results"), answer.get("rows"), answer.get("errors")
+    return BatchState(
+        id=answer.get("id").be(str),
+        state=answer.get("state").be(str),
+        rows=None if rows.value is None else rows.be(int),
+        rows_done=answer.get("rows_done").be(int),
+        errors=0 if errors.value is None else errors.be(int),
+        bucket=answer.get("bucket").be(str),
+        results=() if results.value is None else results.texts(),
+        errors_key=answer.get("errors_key").text_or_none(),
+        reason=answer.get("reason").text_or_none(),
+    )
+
+
 def read_versions(body: bytes) -> list[ModelVersion]:
     """Raises BadAnswer for anything but a model status."""
     return [_version(node) for node in _read(body).get("model_version_status").items()]
@@ -100,6 +146,9 @@ class _Node:
 
     def texts(self) -> tuple[str, ...]:
         return tuple(node.be(str) for node in self.items())
+
+    def text_or_none(self) -> str:
+        return "" if self.value is None else self.be(str)
 
     def number(self) -> float:
         return float(self.value if type(self.value) is int else self.be(float))

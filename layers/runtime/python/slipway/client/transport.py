@@ -53,7 +53,7 @@ class Transport:
         self._lock = threading.Lock()  # of the two fields above it
 
     def send(self, request: Request) -> Reply:
-        """The answer, which has status 200.
+        """The answer, which has status 200 or 201.
 
         Raises the ClientError of the last try: there was no other that had a chance, was allowed and was in time.
         """
@@ -91,7 +91,7 @@ class Transport:
             failed = self._no_answer(error)
             failed.__cause__ = error.with_traceback(None)
             return failed
-        if reply.status == 200:
+        if reply.status in (200, 201):
             return reply
         return to_error(reply.status, reply.body, read_retry_after(reply.headers))
 
@@ -106,6 +106,11 @@ class Transport:
             response.close()
         self._keep(connection, response)
         return Reply(response.status, response.headers, body)
+
+    @property
+    def manner(self) -> "tuple[Patience, Clock, ssl.SSLContext | None]":
+        """How it waits and whom it trusts, for what is sent elsewhere."""
+        return self._patience, self._clock, self._tls
 
     def _begin(self, request: Request, end: float) -> tuple[HTTPConnection, HTTPResponse]:
         """Send over the connection that was used last; one that the server closed meanwhile is no failed try."""

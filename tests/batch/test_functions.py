@@ -1,0 +1,127 @@
+"""The workflow's functions, one after the other as the workflow calls them, and what goes wrong between them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from slipway.errors import ModelUnavailable
+from tests.batch.conftest import DATA, Told, uploaded
+
+CSV = b"text\na lovely superb moving film\na boring awful dull film\n\xff\n"
+
+
+def document(s3: Any, key: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(s3.get_object(Bucket=DATA, Key=key)["Body"].read())
+    return loaded
+
+
+def test_an_upload_becomes_results(function: Any, s3: Any, told: Told, version: str) -> None:
+    event = uploaded(s3, "inbox/demo/films.csv", CSV)
+    started = function("start")(event)
+    assert started["state"] == "started"
+    ((name, execution),) = told.executions
+    assert started["job"] == name
+    planned = function("plan")(execution)
+    assert (planned["state"], planned["rows"]) == ("planned", 3)
+    shards = s3.get_object(Bucket=DATA, Key=planned["shards"])["Body"].read().splitlines()
+    for line in shards:
+        assert function("score")({"folder": planned["folder"], "shard": json.loads(line)})["final"]
+    finished = function("finish")({"folder": planned["folder"]})
+    assert (finished["rows"], finished["scored"], finished["errors"]) == (3, 2, 1)
+    manifest = document(s3, "outbox/demo/films.csv/manifest.json")
+    assert (manifest["state"], manifest["model_version"], manifest["scored_by"]) == ("finished", version, "lambda")
+    assert manifest["cost_estimate_usd"] > 0
+    assert [kind for kind, _ in told.events] == ["slipway.batch.finished"]
+    assert told.events[0][1]["job"] == name
+
+
+def test_the_same_event_fifty_times_starts_one_execution(function: Any, s3: Any, told: Told, version: str) -> None:
+    event = uploaded(s3, "inbox/demo/films.csv", CSV)
+    states = [function("start")(event)["state"] for _ in range(50)]
+    assert states == ["started", *["duplicate"] * 49]
+    assert len(told.executions) == 1
+
+
+def test_another_content_version_or_question_is_another_job(
+    function: Any, s3: Any, told: Told, version: str, store: Any, second_artifact: Any
+) -> None:
+    start = function("start")
+    start(uploaded(s3, "inbox/demo/films.csv", CSV))
+    start(uploaded(s3, "inbox/demo/films.csv", CSV + b"more\n"))
+    s3.put_object(Bucket=DATA, Key="inbox/demo/films.csv.slipway.json", Body=b'{"top_k": 1}')
+    start(uploaded(s3, "inbox/demo/films.csv", CSV))
+    store.promote(store.publish(second_artifact), by="test", why="next")
+    start(uploaded(s3, "inbox/demo/films.csv", CSV))
+    assert len({name for name, _ in told.executions}) == 4
+
+
+@pytest.mark.parametrize(
+    "key", ["inbox/other/films.csv", "outbox/demo/films.csv", "inbox/demo/", "inbox/demo/x/", "inbox/demo/a.slipway.json"]
+)
+def test_what_is_not_for_this_model_starts_nothing(
+    function: Any, s3: Any, told: Told, version: str, key: str
+) -> None:
+    assert function("start")(uploaded(s3, key, b"")) == {"state": "ignored"}
+    assert not told.executions
+
+
+@pytest.mark.parametrize("name", ["a b+c%20d.csv", "Ünïcode/映画.csv", "x&y=z?.csv"])
+def test_any_key_works(function: Any, s3: Any, told: Told, version: str, name: str) -> None:
+    function("start")(uploaded(s3, f"inbox/demo/{name}", CSV))
+    ((_, execution),) = told.executions
+    assert execution["job"]["key"] == f"inbox/demo/{name}"
+    assert function("plan")(execution)["state"] == "planned"
+
+
+def test_without_a_live_version_the_event_comes_again(function: Any, s3: Any, told: Told, store: Any) -> None:
+    with pytest.raises(ModelUnavailable, match="live"):
+        function("start")(uploaded(s3, "inbox/demo/films.csv", CSV))
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "reason"),
+    [(b"{", "is not JSON"), (b"[]", "no JSON object"), (b'{"topk": 1}', "topk"), (b'{"text_column": 3}', "text_column")],
+)
+def test_a_sidecar_that_cannot_be_read_is_told_in_the_manifest(
+    function: Any, s3: Any, told: Told, version: str, sidecar: bytes, reason: str
+) -> None:
+    s3.put_object(Bucket=DATA, Key="inbox/demo/films.csv.slipway.json", Body=sidecar)
+    function("start")(uploaded(s3, "inbox/demo/films.csv", CSV))
+    ((_, execution),) = told.executions
+    assert function("plan")(execution)["state"] == "failed"
+    manifest = document(s3, "outbox/demo/films.csv/manifest.json")
+    assert manifest["state"] == "failed"
+    assert reason in manifest["reason"]
+    assert [kind for kind, _ in told.events] == ["slipway.batch.failed"]
+
+
+def test_a_file_that_was_replaced_meanwhile_is_not_mixed_with_its_successor(
+    function: Any, s3: Any, told: Told, version: str
+) -> None:
+    function("start")(uploaded(s3, "inbox/demo/films.csv", CSV))
+    ((_, execution),) = told.executions
+    s3.put_object(Bucket=DATA, Key="inbox/demo/films.csv", Body=b"text\nanother\n")
+    assert "overwritten" in function("plan")(execution)["reason"]
+
+
+def test_a_failed_execution_is_told_once_and_by_who_knows_best(
+    function: Any, s3: Any, told: Told, version: str
+) -> None:
+    function("start")(uploaded(s3, "inbox/demo/films.csv", CSV))
+    ((_, execution),) = told.executions
+    detail = {"status": "TIMED_OUT", "input": json.dumps(execution), "cause": None, "error": None}
+    assert function("failed")({"detail": detail})["state"] == "failed"
+    manifest = document(s3, "outbox/demo/films.csv/manifest.json")
+    assert "TIMED_OUT" in manifest["reason"]
+    assert "redrive" in manifest["remedy"]
+    assert function("failed")({"detail": detail})["state"] == "known"
+    assert [kind for kind, _ in told.events] == ["slipway.batch.failed"]
+
+
+def test_finishing_before_all_is_scored_fails(function: Any, s3: Any, told: Told, version: str) -> None:
+    function("start")(uploaded(s3, "inbox/demo/films.csv", CSV))
+    ((_, execution),) = told.executions
+    planned = function("plan")(execution)
+    with pytest.raises(Exception, match="is not finished"):
+        function("finish")({"folder": planned["folder"]})
