@@ -57,11 +57,10 @@ def test_another_content_version_or_question_is_another_job(
 
 
 @pytest.mark.parametrize(
-    "key", ["inbox/other/films.csv", "outbox/demo/films.csv", "inbox/demo/", "inbox/demo/x/", "inbox/demo/a.slipway.json"]
+    "key",
+    ["inbox/other/films.csv", "outbox/demo/films.csv", "inbox/demo/", "inbox/demo/x/", "inbox/demo/a.slipway.json"],
 )
-def test_what_is_not_for_this_model_starts_nothing(
-    function: Any, s3: Any, told: Told, version: str, key: str
-) -> None:
+def test_what_is_not_for_this_model_starts_nothing(function: Any, s3: Any, told: Told, version: str, key: str) -> None:
     assert function("start")(uploaded(s3, key, b"")) == {"state": "ignored"}
     assert not told.executions
 
@@ -81,7 +80,12 @@ def test_without_a_live_version_the_event_comes_again(function: Any, s3: Any, to
 
 @pytest.mark.parametrize(
     ("sidecar", "reason"),
-    [(b"{", "is not JSON"), (b"[]", "no JSON object"), (b'{"topk": 1}', "topk"), (b'{"text_column": 3}', "text_column")],
+    [
+        (b"{", "is not JSON"),
+        (b"[]", "no JSON object"),
+        (b'{"topk": 1}', "topk"),
+        (b'{"text_column": 3}', "text_column"),
+    ],
 )
 def test_a_sidecar_that_cannot_be_read_is_told_in_the_manifest(
     function: Any, s3: Any, told: Told, version: str, sidecar: bytes, reason: str

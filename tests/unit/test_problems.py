@@ -6,6 +6,7 @@ import pytest
 
 from slipway.errors import (
     ArtifactError,
+    BatchError,
     BuildError,
     Conflict,
     GateFailed,
@@ -40,6 +41,7 @@ _STATUSES: dict[type[SlipwayError], int] = {
     NoSuchObject: 500,
     UnknownVersion: 500,
     Conflict: 500,
+    BatchError: 500,
     BuildError: 500,
     GateFailed: 500,
     SettingsError: 500,

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ pytest.importorskip("pyspark")
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java")
 def test_the_same_answers_as_slipway_score(tiny_artifact: Path, tmp_path: Path) -> None:
     file = tmp_path / "films.csv"
     with file.open("w", newline="") as out:

@@ -10,7 +10,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from slipway import encoding
+from slipway import requests
 from slipway.client import (
     Client,
     ClientError,
@@ -77,7 +77,7 @@ def test_parameters_and_version_go_where_the_service_reads_them(client: Client, 
 
 
 def test_the_truncations_are_those_of_the_service() -> None:
-    assert get_args(get_type_hints(Parameters)["truncate"]) == encoding.TRUNCATIONS
+    assert get_args(get_type_hints(Parameters)["truncate"]) == requests.TRUNCATIONS
 
 
 @pytest.mark.parametrize("text", ["schön 🎉", "العربية", "👩‍👩‍👧", 'quo"te\\', "nul\0 and\nline"])

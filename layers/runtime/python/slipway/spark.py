@@ -2,8 +2,8 @@
 
     spark-submit spark.py INPUT OUTPUT --bucket <ModelBucket> --model <model>     # or --artifact DIRECTORY
 
-A row comes back with its own columns and ours: label, score, perhaps scores, model_version, and ``reason``, which says why
-a row was not scored and is null for the others. The version is the one that is live when the job starts.
+A row comes back with its own columns and ours: label, score, perhaps scores, model_version, and ``reason``, which says
+why a row was not scored and is null for the others. The version is the one that is live when the job starts.
 """
 
 import argparse
@@ -148,4 +148,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    from slipway import spark  # by its name, under which the workers find its functions too
+
+    spark.main()

@@ -71,7 +71,9 @@ def scored(batch: pa.RecordBatch, indices: Sequence[int], added: Sequence[Mappin
     """The rows at ``indices``, and what each adds."""
     kept = batch.take(pa.array(indices, pa.int64()))
     names = list(added[0])
-    columns = [pa.array([rendering.flat(each[name]) for each in added], _OURS[name.removeprefix(PREFIX)]) for name in names]
+    columns = [
+        pa.array([rendering.flat(each[name]) for each in added], _OURS[name.removeprefix(PREFIX)]) for name in names
+    ]
     fields = [*kept.schema, *(pa.field(name, column.type) for name, column in zip(names, columns, strict=True))]
     return pa.RecordBatch.from_arrays([*kept.columns, *columns], schema=pa.schema(fields, kept.schema.metadata))
 

@@ -13,8 +13,8 @@ from slipway.errors import BatchError, NoSuchObject
 if TYPE_CHECKING:
     from slipway.objects import Objects
 
-CHUNK = 8 << 20
-_AHEAD = 3  # chunks that are fetched while one is read: one connection to S3 is slower than the reader
+CHUNK = 4 << 20
+_AHEAD = 2  # chunks that are fetched while one is read: one connection to S3 is slower than the reader
 
 
 class Source(Protocol):

@@ -53,7 +53,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class BatchState:
-    """A file's job. ``rows`` is None until it was looked through; ``results`` and ``errors_key`` are keys in ``bucket``.
+    """A file's job. ``rows`` is None until it was looked through. ``results`` and ``errors_key`` are in ``bucket``.
 
     ``state`` is ``waiting for the upload``, ``planning``, ``running``, ``finished`` or ``failed``, for a ``reason``.
     """

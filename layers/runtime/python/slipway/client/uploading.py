@@ -15,7 +15,7 @@ Progress = Callable[[int, int], None]  # bytes sent, of how many
 _CHUNK = 1 << 20
 
 
-def put_file(  # noqa: PLR0913 - an upload is all of this
+def put_file(
     url: str,
     path: Path,
     *,
@@ -37,7 +37,9 @@ def put_file(  # noqa: PLR0913 - an upload is all of this
         retry += 1
 
 
-def _try(url: str, path: Path, progress: Progress, patience: Patience, tls: ssl.SSLContext | None) -> ClientError | None:
+def _try(
+    url: str, path: Path, progress: Progress, patience: Patience, tls: ssl.SSLContext | None
+) -> ClientError | None:
     try:
         file = path.open("rb")
     except OSError as error:
