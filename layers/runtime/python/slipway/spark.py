@@ -148,6 +148,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    from slipway import spark  # by its name, under which the workers find its functions too
+    from slipway import spark  # noqa: PLW0406 - by its name, under which the workers find its functions
 
     spark.main()
