@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from slipway.batch.local import score_file
-from slipway.errors import BatchError
+from slipway.errors import ArtifactError, BatchError, StoreError
 
 ROOT = Path(__file__).resolve().parents[3]
 ROWS = 60_000  # three shards
@@ -83,6 +84,22 @@ def test_a_sidecar_is_read_and_a_changed_file_is_another_job(tiny_artifact: Path
 def test_a_file_that_is_not_there_is_one_line(tiny_artifact: Path, tmp_path: Path) -> None:
     with pytest.raises(BatchError, match=r"nowhere\.csv cannot be read: No such file"):
         score_file(tmp_path / "nowhere.csv", tiny_artifact, tmp_path / "out")
+
+
+def test_where_results_cannot_be_kept_is_one_line(tiny_artifact: Path, tmp_path: Path) -> None:
+    file = tmp_path / "some.txt"
+    file.write_text("a film\n")
+    with pytest.raises(StoreError, match="cannot be kept: Not a directory"):
+        score_file(file, tiny_artifact, file / "out")
+
+
+def test_a_damaged_artifact_is_named_before_anything_is_scored(tiny_artifact: Path, tmp_path: Path) -> None:
+    artifact = shutil.copytree(tiny_artifact, tmp_path / "artifact")
+    (artifact / "tokenizer.json").write_text("{}")
+    file = tmp_path / "some.txt"
+    file.write_text("a film\n")
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json of demo .* is damaged"):
+        score_file(file, artifact, tmp_path / "out")
 
 
 @pytest.mark.slow

@@ -3,7 +3,9 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -14,6 +16,7 @@ from slipway.batch.scoring import Done, errors_name, piece_name
 from slipway.errors import BatchError, SlipwayError
 
 SCHEMA_VERSION = 1
+_READERS = 16
 
 
 def finish(plan: Plan, place: Place, *, memory_mb: int = 0, scored_by: str = "") -> dict[str, Any]:
@@ -50,7 +53,8 @@ def fail(job: Job, place: Place, reason: SlipwayError | str) -> dict[str, Any]:
 def all_done(plan: Plan, place: Place) -> list[Done]:
     """Every marked piece in the order of the rows; of pieces that overlap, the first that leads on."""
     names = place.names(f"{plan.job.folder}done/")
-    found = [Done(**json.loads(_read(place, name))) for name in names]
+    with ThreadPoolExecutor(_READERS) as pool:  # a large job has tens of thousands
+        found = [Done(**json.loads(mark)) for mark in pool.map(partial(_read, place), names)]
     chain: list[Done] = []
     for _, pieces in groupby(found, key=lambda done: done.shard):
         at = 0

@@ -10,13 +10,14 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from slipway.artifact import read_manifest
+from slipway.artifact import read_manifest, serving_files, verify_files
 from slipway.batch.finishing import all_done, finish
 from slipway.batch.job import SIDECAR, Job, Plan, Request, Shard
 from slipway.batch.places import Folder
@@ -57,9 +58,12 @@ def score_file(
 ) -> dict[str, Any]:
     """Score ``file`` with the artifact and leave results, ``errors.jsonl`` and ``manifest.json`` in ``out``.
 
-    Returns the manifest. ``workers`` is by default one a core. Raises BatchError where the file cannot be scored.
+    Returns the manifest. ``workers`` is by default one a core. Raises BatchError where the file cannot be scored,
+    ArtifactError where the artifact is damaged, StoreError where ``out`` cannot be written.
     """
     job = _job(file, artifact, request)
+    manifest = read_manifest(artifact)
+    verify_files(artifact, manifest, serving_files(manifest.serve))
     place = Folder(out)
     made = plan(job, FileSource(file), place)
     shards = _shards(made, place)
@@ -115,6 +119,11 @@ def _stopping(stop: Any, pool: ProcessPoolExecutor) -> Iterator[None]:
     """On an interrupt or an error: let the processes write what they have, and begin nothing more."""
     try:
         yield
+    except BrokenProcessPool as error:
+        raise BatchError(
+            "A process that was scoring ended by itself.",
+            remedy="If memory ran out, take fewer --workers; the same command goes on where it was.",
+        ) from error
     except BaseException:
         stop.set()
         pool.shutdown(cancel_futures=True)

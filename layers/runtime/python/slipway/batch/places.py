@@ -3,8 +3,11 @@
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
+
+from slipway.errors import StoreError
 
 
 class Place(Protocol):
@@ -27,42 +30,43 @@ class Place(Protocol):
 
 
 class Folder:
-    """A directory of this machine as a place. Raises OSError where the disk refuses."""
+    """A directory of this machine as a place."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def read(self, name: str) -> tuple[bytes, str] | None:
         """As ``Place.read``."""
-        try:
-            return (self.root / name).read_bytes(), ""
-        except FileNotFoundError:
-            return None
+        with _errors(self.root / name):
+            try:
+                return (self.root / name).read_bytes(), ""
+            except FileNotFoundError:
+                return None
 
     def create(self, name: str, body: bytes) -> bool:
         """As ``Place.create``: a hard link is made or is refused, at once."""
-        path = self._made(name)
-        with _scratch(path) as scratch:
-            scratch.write(body)
-            scratch.flush()
-            os.fsync(scratch.fileno())
-            try:
-                os.link(scratch.name, path)
-            except FileExistsError:
-                return False
-        return True
+        with _errors(self.root / name):
+            path = self._made(name)
+            with _scratch(path) as scratch:
+                scratch.write(body)
+                _sync(scratch)
+                try:
+                    os.link(scratch.name, path)
+                except FileExistsError:
+                    return False
+            return True
 
     def write(self, name: str, chunks: Iterable[bytes]) -> int:
         """As ``Place.write``: written beside, then moved."""
-        path = self._made(name)
-        with _scratch(path) as scratch:
-            size = sum(map(scratch.write, chunks))
-            scratch.flush()
-            os.fsync(scratch.fileno())
-            whole = Path(f"{scratch.name}.whole")
-            os.link(scratch.name, whole)
-            whole.replace(path)
-        return size
+        with _errors(self.root / name):
+            path = self._made(name)
+            with _scratch(path) as scratch:
+                size = sum(map(scratch.write, chunks))
+                _sync(scratch)
+                whole = Path(f"{scratch.name}.whole")
+                os.link(scratch.name, whole)
+                whole.replace(path)
+            return size
 
     def names(self, under: str = "") -> Iterator[str]:
         """As ``Place.names``."""
@@ -78,6 +82,22 @@ class Folder:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be kept: {error.strerror or error}.",
+            remedy="Make room or choose another place with --out; the same command then goes on where it was.",
+        ) from error
+
+
+def _sync(file: "tempfile._TemporaryFileWrapper[bytes]") -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _scratch(path: Path) -> "tempfile._TemporaryFileWrapper[bytes]":
