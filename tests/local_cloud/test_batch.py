@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.local_cloud import LocalCloud, Outputs
+from slipway.batch.local import score_file
 from slipway.client import Client
 from tests.local_cloud.client import get, post
 
@@ -98,18 +99,43 @@ def read_back(name: str, data: bytes) -> list[str]:
     return [line.split("\t", 3)[3] for line in data.decode().splitlines()]
 
 
+def read_scores(name: str, data: bytes) -> list[tuple[str, str]]:
+    if name.endswith(".csv"):
+        return [(row["label"], row["score"]) for row in csv.DictReader(io.StringIO(data.decode(), newline=""))]
+    if name.endswith(".gz"):
+        return [(row["label"], row["score"]) for row in map(json.loads, gzip.decompress(data).splitlines())]
+    if name.endswith(".parquet"):
+        table = pq.read_table(io.BytesIO(data))
+        return list(zip(table["label"].to_pylist(), table["score"].to_pylist(), strict=True))
+    return [tuple(line.split("\t", 3)[:2]) for line in data.decode().splitlines()]  # type: ignore[misc]
+
+
 FORMATS = [("csv", as_csv), ("jsonl.gz", as_json_lines), ("parquet", as_parquet), ("txt", as_lines)]
 
 
 @pytest.mark.parametrize(("extension", "write"), FORMATS, ids=[name for name, _ in FORMATS])
-def test_a_file_comes_back_with_every_row_scored(
-    upload: Any, manifest: Any, s3: Any, outputs: Outputs, first: str, extension: str, write: Any
+def test_a_file_comes_back_with_every_row_scored_as_slipway_score_does_it_here(
+    upload: Any,
+    manifest: Any,
+    s3: Any,
+    outputs: Outputs,
+    extension: str,
+    write: Any,
+    tiny_artifact: Path,
+    tmp_path: Path,
 ) -> None:
     rows = texts(500)
     document = manifest(upload(f"Ünïcode + 100 %/my reviews.{extension}", write(rows)))
-    assert (document["state"], document["model_version"]) == ("finished", first)
+    assert document["state"] == "finished"
     assert (document["rows"], document["scored"], document["errors"]) == (500, 500, 0)
     (result,) = document["results"]
+    file = tmp_path / f"my reviews.{extension}"
+    file.write_bytes(write(rows))
+    here = score_file(file, tiny_artifact, tmp_path / "here")
+    assert document["model_version"] == here["model_version"]
+    assert read_scores(file.name, body(s3, outputs, result["key"])) == read_scores(
+        file.name, (tmp_path / "here" / here["results"][0]["key"]).read_bytes()
+    )
     expected = rows if extension != "txt" else [text.replace("\n", " ") for text in rows]
     assert read_back(f"x.{extension}", body(s3, outputs, result["key"])) == expected
 
