@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.batch.job import SIDECAR
 from slipway.batch.state import BatchBody, State, Upload, new_upload, state_of
 from slipway.errors import InvalidRequest, UnknownResource
-from slipway.requests import named, only, read_json, read_parameters
+from slipway.requests import named, only, read_json, read_parameters, read_text
 from slipway.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ class Batches:
         only(document, tuple(BatchBody.__annotations__))
         if (model := document.get("model", self._model)) != self._model:
             raise UnknownResource(f"Files are scored with {self._model!r} here.", field="model")
-        if not isinstance(name := document.get("name"), str):
-            raise InvalidRequest(f"name must be a text, not {named(name)}.", field="name")
-        identifier, key = new_upload(self._model, name)
+        identifier, key = new_upload(self._model, read_text(document.get("name"), "name"))
         objects = self._objects
         if asked := _asked(document):
             objects.write(key + SIDECAR, [json.dumps(asked).encode()])

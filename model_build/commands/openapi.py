@@ -172,6 +172,7 @@ _BOUNDS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("V1Request", "instances", _MANY),
     ("ExplainRequest", "instances", _MANY),
     ("Instance", "text", {}),
+    ("BatchBody", "name", {"pattern": state.NAME, "minLength": 1, "maxLength": 200}),
     ("TeiBody", "inputs", _MANY),
     ("InferBody", "inputs", {"minItems": 1}),
     ("InferInput", "data", {"minItems": 1}),

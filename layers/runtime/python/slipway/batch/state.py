@@ -11,7 +11,8 @@ from slipway.errors import InvalidRequest, UnknownResource
 from slipway.requests import ParameterValues
 
 ID = re.compile(r"[0-9a-f]{32}")
-_NAME = re.compile(r"[^/\0\\]{1,200}")
+# Of a file: not blank, no folder, no control character, and not a sidecar, which starts nothing.
+NAME = r"^(?!\s*$)(?!\.{1,2}$)(?!.*\.slipway\.json$)[^/\\\u0000-\u001f\u007f]{1,200}$"
 _PIECE = re.compile(r"(\d{6})-(\d{6})-(\d{6})\.jsonl")
 
 
@@ -64,9 +65,9 @@ class State(TypedDict):
 
 def new_upload(model: str, name: str) -> tuple[str, str]:
     """An id and the key for a file called ``name``. Raises InvalidRequest."""
-    if not _NAME.fullmatch(name) or name.endswith(".slipway.json") or name in (".", ".."):
+    if not re.match(NAME, name):
         raise InvalidRequest(
-            "name must be the name of a file, without folders, of at most 200 characters.",
+            "name must be the name of a file, without folders and control characters, of at most 200 characters.",
             field="name",
             remedy='Send {"name": "reviews.csv"}.',
         )
