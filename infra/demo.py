@@ -93,10 +93,12 @@ def _ask(outputs: Outputs) -> Any:
 def _upload(cloud: LocalCloud, outputs: Outputs) -> Any:
     """Put a file into the inbox and wait for the manifest of its results."""
     key, results = f"inbox/{MODEL}/{FILE}", f"outbox/{MODEL}/{FILE}/"
-    _say(f"aws s3 cp {FILE} s3://{outputs.data_bucket}/{key}")
+    file = cloud.directory / FILE
+    file.write_text("text\n" + "".join(f'"{text}"\n' for text in TEXTS))
+    _say(f"aws s3 cp {file.relative_to(ROOT)} s3://{outputs.data_bucket}/{key}")
     s3 = cloud.client("s3")
     began = time.time()
-    s3.put_object(Bucket=outputs.data_bucket, Key=key, Body="text\n" + "".join(f'"{text}"\n' for text in TEXTS))
+    s3.put_object(Bucket=outputs.data_bucket, Key=key, Body=file.read_bytes())
     manifest = _wait_for_manifest(s3, outputs.data_bucket, f"{results}manifest.json", began)
     _say(f"aws s3 cp s3://{outputs.data_bucket}/{manifest['results'][0]['key']} -")
     print(s3.get_object(Bucket=outputs.data_bucket, Key=manifest["results"][0]["key"])["Body"].read().decode())
