@@ -1,6 +1,7 @@
 """A job over a file on disk, run to its end in this process."""
 
 import gzip
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,7 +33,7 @@ class Run:
             bucket="data",
             key=f"inbox/{predictor.manifest.model}/{path.name}",
             size=self.source.size,
-            etag="e",
+            etag=hashlib.sha256(path.read_bytes()).hexdigest(),
             request=request,
         )
 

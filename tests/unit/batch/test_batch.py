@@ -250,6 +250,18 @@ def test_large_jobs_stay_in_parts_each_of_which_is_a_file(batch: Any, monkeypatc
     assert len(document["results"]) == len(document["shards"]) > 1
 
 
+@pytest.mark.parametrize("limit", [100, 1 << 30], ids=["in parts", "joined"])
+def test_a_file_that_replaces_another_of_its_name_has_results_of_its_own(
+    batch: Any, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(planning, "JOINED_BYTES", limit)
+    first, second = (batch("x.txt", "\n".join(lines).encode()) for lines in (["old"] * 60, ["new"] * 60))
+    second.place = first.place
+    first.all()
+    second.all()
+    assert {line.split("\t")[3] for line in second.results().decode().splitlines()} == {"new"}
+
+
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
     [

@@ -110,9 +110,9 @@ def pieces_of(plan: Plan, shard: int, place: Place) -> list[Done]:
 
 
 def piece_name(plan: Plan, done: Done) -> str:
-    """Of the results: kept among the job's own parts, unless they stay in parts."""
+    """Of the results: kept among the job's own parts, unless they stay in parts, which another job must not meet."""
     name = f"part-{done.shard:06d}-{done.start:06d}-{done.end:06d}{plan.format.extension}"
-    return f"{plan.job.folder}pieces/{name}" if plan.joined else f"{plan.job.outbox}parts/{name}"
+    return f"{plan.job.folder}pieces/{name}" if plan.joined else f"{plan.job.outbox}parts/{plan.job.id}/{name}"
 
 
 def errors_name(plan: Plan, done: Done) -> str:
