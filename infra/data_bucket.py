@@ -5,6 +5,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra.private_bucket import private_bucket
+
 JOBS_KEPT = 14  # days; as long as a failed execution can be redriven
 _KEPT_VERSIONS = 30  # days
 
@@ -17,16 +19,10 @@ class DataBucket(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, retain: bool) -> None:
         super().__init__(scope, construct_id)
-        self.bucket = s3.Bucket(
+        self.bucket = private_bucket(
             self,
             "Bucket",
-            encryption=s3.BucketEncryption.KMS_MANAGED,
-            bucket_key_enabled=True,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            versioned=True,
+            retain=retain,
             lifecycle_rules=[
                 s3.LifecycleRule(prefix="jobs/", expiration=cdk.Duration.days(JOBS_KEPT)),
                 s3.LifecycleRule(
@@ -34,18 +30,12 @@ class DataBucket(Construct):
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
                 ),
             ],
-            removal_policy=cdk.RemovalPolicy.RETAIN if retain else cdk.RemovalPolicy.DESTROY,
+            unlogged="Access logs need a second bucket; CloudTrail data events can be turned on for the account.",
         )
         # A property of the bucket: CDK's own switch is a custom resource with a function of its own.
         resource = self.bucket.node.default_child
         assert isinstance(resource, s3.CfnBucket)  # noqa: S101  it is what Bucket is made of
         resource.add_property_override("NotificationConfiguration.EventBridgeConfiguration.EventBridgeEnabled", True)
-        cdk.Validations.of(self.bucket).acknowledge(
-            cdk.Acknowledgment(
-                id="AwsSolutions-S1",
-                reason="Access logs need a second bucket; CloudTrail data events can be turned on for the account.",
-            )
-        )
 
     def grant_read(self, grantee: iam.IGrantable, *prefixes: str) -> None:
         """Let ``grantee`` list and read what begins with one of ``prefixes``."""

@@ -5,6 +5,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra.private_bucket import private_bucket
+
 
 class ModelStore(Construct):
     """A private, encrypted, versioned bucket.
@@ -15,18 +17,10 @@ class ModelStore(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, retain: bool) -> None:
         super().__init__(scope, construct_id)
-        self.bucket = s3.Bucket(
+        self.bucket = private_bucket(
             self,
             "Bucket",
-            # The account's own aws/s3 key: KMS with its audit trail, without the monthly price of a key of one's own;
-            # and with a bucket key S3 asks KMS once in a while instead of at every read.
-            encryption=s3.BucketEncryption.KMS_MANAGED,
-            bucket_key_enabled=True,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            versioned=True,
+            retain=retain,
             lifecycle_rules=[
                 s3.LifecycleRule(
                     # Versions of a model are never overwritten: only the live pointer leaves old states behind.
@@ -34,14 +28,8 @@ class ModelStore(Construct):
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
                 )
             ],
-            removal_policy=cdk.RemovalPolicy.RETAIN if retain else cdk.RemovalPolicy.DESTROY,
-        )
-        cdk.Validations.of(self.bucket).acknowledge(
-            cdk.Acknowledgment(
-                id="AwsSolutions-S1",
-                reason="Access logs need a second bucket and say nothing new: each change of the live model is in "
-                "the ledger, and CloudTrail data events can be turned on for the account.",
-            )
+            unlogged="Access logs need a second bucket and say nothing new: each change of the live model is in "
+            "the ledger, and CloudTrail data events can be turned on for the account.",
         )
 
     def grant_read_model(self, grantee: iam.IGrantable, *, model: str) -> iam.Grant:

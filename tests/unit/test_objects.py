@@ -2,7 +2,7 @@
 
 import io
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
-from slipway.errors import StoreError
+from slipway.errors import NoSuchObject, StoreError
 from slipway.objects import Objects, s3_client
 
 
@@ -195,3 +195,45 @@ def test_the_client_gives_up_in_seconds(bucket: str) -> None:
     config = s3_client().meta.config
     assert config.connect_timeout <= 5
     assert config.read_timeout <= 10
+
+
+PART = 16 << 20  # bytes of an upload's part
+
+
+def test_a_stream_of_several_parts_is_written_whole_and_over_what_was_there(bucket: str) -> None:
+    objects = Objects(bucket, "a/")
+    chunks = [bytes([number]) * (PART // 2 + 7) for number in range(5)]
+    for stream in (chunks, chunks[:1], []):
+        assert objects.write("large", iter(stream)) == sum(map(len, stream))
+        kept = objects.read("large")
+        assert kept
+        assert kept[0] == b"".join(stream)
+
+
+def test_a_stream_that_breaks_leaves_what_was_there_and_no_paid_parts(bucket: str) -> None:
+    objects = Objects(bucket, "a/")
+    objects.write("large", [b"before"])
+
+    def breaks() -> Iterator[bytes]:
+        yield bytes(PART + 1)
+        yield bytes(PART + 1)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        objects.write("large", breaks())
+    kept = objects.read("large")
+    assert kept
+    assert kept[0] == b"before"
+    assert "Uploads" not in boto3.client("s3").list_multipart_uploads(Bucket=bucket)
+
+
+def test_a_range_is_of_the_content_that_was_meant_or_not_read(bucket: str) -> None:
+    objects = Objects(bucket, "a/")
+    objects.write("file", [b"0123456789"])
+    kept = objects.read("file")
+    assert kept
+    etag = kept[1].strip('"')
+    assert objects.read_range("file", 2, 5, etag=etag) == b"234"
+    objects.write("file", [b"another"])
+    with pytest.raises(NoSuchObject, match="has changed"):
+        objects.read_range("file", 2, 5, etag=etag)

@@ -131,7 +131,7 @@ class Objects:
         try:
             yield put
             self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": done})
-        except BaseException:
+        except BaseException:  # raised again; parts that nobody completes are paid for
             with suppress(ClientError, BotoCoreError):
                 self._s3.abort_multipart_upload(**upload)
             raise

@@ -12,7 +12,7 @@ from typing import Any
 from slipway.batch import rendering
 from slipway.batch.job import ERRORS, MANIFEST, Job, Plan
 from slipway.batch.places import Place
-from slipway.batch.scoring import Done, errors_name, piece_name
+from slipway.batch.scoring import Done, errors_name, in_order, piece_name
 from slipway.errors import BatchError, SlipwayError
 
 SCHEMA_VERSION = 1
@@ -51,18 +51,12 @@ def fail(job: Job, place: Place, reason: SlipwayError | str) -> dict[str, Any]:
 
 
 def all_done(plan: Plan, place: Place) -> list[Done]:
-    """Every marked piece in the order of the rows; of pieces that overlap, the first that leads on."""
+    """Every marked piece in the order of the rows, of each shard as far as they follow one another."""
     names = place.names(f"{plan.job.folder}done/")
     with ThreadPoolExecutor(_READERS) as pool:  # a large job has tens of thousands
         found = [Done(**json.loads(mark)) for mark in pool.map(partial(_read, place), names)]
-    chain: list[Done] = []
-    for _, pieces in groupby(found, key=lambda done: done.shard):
-        at = 0
-        for piece in pieces:
-            if piece.start == at:
-                chain.append(piece)
-                at = piece.end
-    return chain
+    shards = groupby(found, key=lambda done: done.shard)
+    return [piece for _, pieces in shards for piece in in_order(pieces)]
 
 
 def _require_all(plan: Plan, done: list[Done]) -> None:

@@ -21,6 +21,7 @@ INBOX, OUTBOX, JOBS = "inbox/", "outbox/", "jobs/"
 LOCAL_JOBS = ".slipway/"
 SIDECAR = ".slipway.json"
 MANIFEST, ERRORS = "manifest.json", "errors.jsonl"
+OURS = ("label", "score", "scores", "model_version")  # what results bring; scores only where ``top_k`` asks for them
 PREFIX = "slipway_"  # of our columns where the file has one of their names
 
 
@@ -184,5 +185,5 @@ def model_of(key: str) -> str:
 
 def added_columns(request: Request, taken: frozenset[str]) -> tuple[str, ...]:
     """Names of the columns that results bring; with a prefix where the file has one of them itself."""
-    names = ("label", "score", *(("scores",) if request.parameters.top_k else ()), "model_version")
+    names = tuple(name for name in OURS if name != "scores" or request.parameters.top_k)
     return tuple(PREFIX + name for name in names) if taken.intersection(names) else names

@@ -124,7 +124,7 @@ def _stopping(stop: Any, pool: ProcessPoolExecutor) -> Iterator[None]:
             "A process that was scoring ended by itself.",
             remedy="If memory ran out, take fewer --workers; the same command goes on where it was.",
         ) from error
-    except BaseException:
+    except BaseException:  # Ctrl-C too: raised again once the processes have written
         stop.set()
         pool.shutdown(cancel_futures=True)
         raise

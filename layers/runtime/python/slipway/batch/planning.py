@@ -18,7 +18,7 @@ import numpy as np
 
 from slipway.batch.boundaries import Boundaries, IrregularQuotes, Offsets, Rows, irregular_records, split_lines
 from slipway.batch.formats import HEAD, Format, sniff, text_column
-from slipway.batch.job import Job, Plan, Shard, added_columns
+from slipway.batch.job import OURS, Job, Plan, Shard, added_columns
 from slipway.batch.places import Place
 from slipway.batch.sources import CHUNK, Source, as_file, chunks
 from slipway.errors import BatchError
@@ -28,7 +28,6 @@ SHARD_ROWS = 20_000
 JOINED_BYTES = 1 << 30  # of the input; results of more stay in parts
 _LONGEST_LINE = 64 << 20
 _IRREGULAR = 1_000  # records that are handed on together
-_OUR_NAMES = ("label", "score", "scores", "model_version")
 
 Emit = Callable[[Shard], None]
 
@@ -210,7 +209,7 @@ class _Names:
 
     def __init__(self, found: Format) -> None:
         self.taken = frozenset(found.columns)
-        self._sought = {name: f'"{name}"'.encode() for name in _OUR_NAMES} if found.kind == "jsonl" else {}
+        self._sought = {name: f'"{name}"'.encode() for name in OURS} if found.kind == "jsonl" else {}
 
     def watch(self, stream: Iterable[bytes]) -> Iterator[bytes]:
         """The same chunks. A name that is only a value counts as well: a prefix too many does no harm."""

@@ -88,7 +88,7 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.{_DECIMALS}f}"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return str(flat(value))
 
 
 def _csv_line(fields: Sequence[str], delimiter: str) -> bytes:

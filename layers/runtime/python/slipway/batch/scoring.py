@@ -7,7 +7,7 @@ depends on the time there was, what is in it does not.
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -102,7 +102,13 @@ def score(
 
 def pieces_of(plan: Plan, shard: int, place: Place) -> list[Done]:
     """What is done of a shard, in order and without gaps."""
-    found = {done.start: done for done in _all_done(plan, place, f"{shard:06d}-")}
+    names = place.names(f"{plan.job.folder}done/{shard:06d}-")
+    return in_order(Done(**json.loads(kept[0])) for name in names if (kept := place.read(name)))
+
+
+def in_order(pieces: Iterable[Done]) -> list[Done]:
+    """The pieces of one shard from its first row on, as far as they follow one another."""
+    found = {done.start: done for done in pieces}
     chain: list[Done] = []
     while step := found.get(chain[-1].end if chain else 0):
         chain.append(step)
@@ -118,12 +124,6 @@ def piece_name(plan: Plan, done: Done) -> str:
 def errors_name(plan: Plan, done: Done) -> str:
     """Of the rows that could not be scored."""
     return f"{plan.job.folder}errors/{done.shard:06d}-{done.start:06d}-{done.end:06d}.jsonl"
-
-
-def _all_done(plan: Plan, place: Place, under: str) -> Iterator[Done]:
-    for name in place.names(f"{plan.job.folder}done/{under}"):
-        if kept := place.read(name):
-            yield Done(**json.loads(kept[0]))
 
 
 def _windows(plan: Plan, shard: Shard, source: Source, place: Place, skip: int) -> Iterator[_Window]:
