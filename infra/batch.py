@@ -110,8 +110,9 @@ class Batch(Construct):
         refused = sfn.Fail(self, "Cannot be scored", error="BatchError", cause_path="$.reason")
         plan = self._step("Plan the shards", self.plan)
         finish = self._step("Join the results", self.finish)
-        planned = sfn.Choice(self, "Can it be scored?")
+        planned = sfn.Choice(self, "Is it planned?")
         planned.when(sfn.Condition.string_equals("$.state", "failed"), refused)
+        planned.when(sfn.Condition.string_equals("$.state", "planning"), plan)
         planned.otherwise(self._shards(data).next(finish))
         return plan.next(planned)
 

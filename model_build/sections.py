@@ -77,6 +77,8 @@ class AugmentConfig(Section):
 class NetworkConfig(Section):
     """What is trained. ``base`` (a Hugging Face name, a directory or ``package:module/path``) is for ``pretrained``.
 
+    ``trim_vocabulary`` leaves tokens of a base out that the training texts never use: most of a multilingual one's.
+
     The others learn their tokenizer from the training texts: ``vocabulary`` tokens, by byte-pair encoding or a unigram
     model. ``width`` is the size of an embedding, ``hidden`` that of the MLP, of an LSTM direction or of a Transformer's
     inner layer. ``bigrams`` is the number of hashed embeddings of token pairs that a pooled network adds; ``vectors``
@@ -85,6 +87,8 @@ class NetworkConfig(Section):
 
     kind: NetworkKind = "pretrained"
     base: str = ""
+    keep_layers: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    trim_vocabulary: bool = False
     max_tokens: int = Field(128, ge=8, le=8192)
     dropout: Chance = 0.1
     tokenizer: Literal["bpe", "unigram"] = "bpe"
@@ -102,6 +106,8 @@ class NetworkConfig(Section):
     def _fits_together(self) -> "NetworkConfig":
         if (self.kind == "pretrained") != bool(self.base):
             raise ValueError('base is needed by kind "pretrained" and by no other')
+        if (self.trim_vocabulary or self.keep_layers) and not self.base:
+            raise ValueError(f'trim_vocabulary and keep_layers are for kind "pretrained", not "{self.kind}"')
         if self.kind == "transformer" and self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
         return self

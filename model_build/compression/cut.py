@@ -51,8 +51,10 @@ def layers_of(network: Classifier) -> nn.ModuleList:
 
 
 def keep_layers(network: Classifier, kept: Sequence[int]) -> None:
-    """Only the layers ``kept``, in place."""
+    """Only the layers ``kept``, in place. Raises BuildError if there is no such layer."""
     stack = layers_of(network)
+    if max(kept) >= len(stack):
+        raise BuildError(f"Layer {max(kept)} is to be kept; there are {len(stack)}, from 0.")
     _put(network, [stack[index] for index in kept])
 
 

@@ -25,6 +25,7 @@ from model_build.training.rows import Joined, Rows
 from model_build.training.tokenizer import train_tokenizer
 from model_build.training.train import Training, train_once
 from model_build.training.trainer import OnCheck, dev_score
+from model_build.training.trimming import trim_embeddings, trim_tokenizer
 from model_build.training.vectors import token_vectors
 from slipway.encoding import Encoder
 from slipway.predictor import Network
@@ -76,17 +77,30 @@ class Workshop:
         encoder = Encoder(tokenizer, max_tokens=config.max_tokens)
         size = tokenizer.get_vocab_size(with_added_tokens=True)
         network = build_network(config, labels=len(dataset.labels), vocabulary=size, pad_id=pad_id, seed=seed)
+        if config.keep_layers:
+            keep_layers(network, sorted(set(config.keep_layers)))
+        if config.trim_vocabulary:
+            tokenizer, kept = trim_tokenizer(tokenizer, self._used(encoder))
+            trim_embeddings(network, kept)
+            encoder = Encoder(tokenizer, max_tokens=config.max_tokens)
         if config.vectors == "cooccurrence":
             self._start_embeddings(network, encoder, size, seed)
         return Trained(network=network, encoder=encoder, report={})
 
     def _start_embeddings(self, network: Classifier, encoder: Encoder, vocabulary: int, seed: int) -> None:
-        names = ["train", *(["unlabelled"] if self.corpora.config.data.unlabelled else [])]
-        texts = Joined(tuple(self.corpora.tokens(name, encoder) for name in names))
         table = embeddings_of(network)
-        vectors = token_vectors(texts, vocabulary=vocabulary, width=table.embedding_dim, seed=seed)
+        vectors = token_vectors(self._texts(encoder), vocabulary=vocabulary, width=table.embedding_dim, seed=seed)
         with torch.no_grad():
             table.weight.copy_(torch.from_numpy(vectors) * table.weight.std())
+
+    def _texts(self, encoder: Encoder) -> Joined:
+        """Tokens of all texts that training may look at, the labelled ones first."""
+        names = ["train", *(["unlabelled"] if self.corpora.config.data.unlabelled else [])]
+        return Joined(tuple(self.corpora.tokens(name, encoder) for name in names))
+
+    def _used(self, encoder: Encoder) -> set[int]:
+        texts = self._texts(encoder)
+        return {int(token) for index in range(len(texts)) for token in texts[index]}
 
     def follow(self, recipe: str, full: Trained) -> Trained:
         """The network that ``recipe`` makes of ``full``, which stays as it is."""
@@ -124,9 +138,7 @@ class Workshop:
         """Train on soft targets for the training split and the unlabelled texts."""
         config = self.corpora.config
         settings = config.train.model_copy(update=config.distil.model_dump(include=_DISTIL_TRAINING))
-        names = ["train", *(["unlabelled"] if config.data.unlabelled else [])]
-        tokens = Joined(tuple(self.corpora.tokens(name, made.encoder) for name in names))
-        asked = Joined(tuple(self.corpora.tokens(name, full.encoder) for name in names))
+        tokens, asked = self._texts(made.encoder), self._texts(full.encoder)
         teachers = [full, *(self.train_full(number=n) for n in range(2, config.distil.teachers + 1))]
         logits = [self._ask(teacher, f"teacher-{n}", asked) for n, teacher in enumerate(teachers, 1)]
         dataset = self.corpora.dataset

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from slipway.errors import ModelUnavailable
-from tests.batch.conftest import DATA, Told, uploaded
+from tests.batch.conftest import DATA, Context, Told, uploaded
 
 CSV = b"text\na lovely superb moving film\na boring awful dull film\n\xff\n"
 
@@ -34,6 +34,22 @@ def test_an_upload_becomes_results(function: Any, s3: Any, told: Told, version: 
     assert manifest["cost_estimate_usd"] > 0
     assert [kind for kind, _ in told.events] == ["slipway.batch.finished"]
     assert told.events[0][1]["job"] == name
+
+
+def test_a_file_that_takes_longer_than_a_function_has_is_planned_in_steps(
+    function: Any, s3: Any, told: Told, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipway.batch.cutting.SHARD_ROWS", 2)
+    monkeypatch.setattr("slipway.batch.sources.CHUNK", 64)
+    monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda _: 30_000)
+    function("start")(uploaded(s3, "inbox/demo/films.csv", b"text\n" + b"a lovely superb moving film\n" * 20))
+    ((_, event),) = told.executions
+    steps = 0
+    while event.get("state") != "planned":
+        event = function("plan")(event)  # what the workflow does while the state is "planning"
+        steps += 1
+    assert steps > 3
+    assert event["rows"] == 20
 
 
 def test_the_same_event_fifty_times_starts_one_execution(function: Any, s3: Any, told: Told, version: str) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from slipway.batch import planning, scoring
+from slipway.batch import cutting, planning, scoring
 from slipway.errors import BatchError
 from slipway.predictor import Predictor
 from slipway.requests import Parameters
@@ -24,8 +24,8 @@ TEXTS = [
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "SHARD_ROWS", 25)
-    monkeypatch.setattr(planning, "CHUNK", 512)
+    monkeypatch.setattr(cutting, "SHARD_ROWS", 25)
+    monkeypatch.setattr("slipway.batch.streams.PART", 512)
     monkeypatch.setattr("slipway.batch.sources.CHUNK", 512)
     monkeypatch.setattr(scoring, "WINDOW", 8)
 

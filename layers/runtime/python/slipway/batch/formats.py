@@ -3,9 +3,9 @@
 import csv
 import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, Self
 
 from slipway.errors import BatchError
 
@@ -62,10 +62,20 @@ class Format:
         return bool(self.compression) or self.encoding != "utf-8"
 
     @property
+    def beginning(self) -> int:
+        """The byte where the first record begins, in the file or in what is cut anew."""
+        return 0 if self.is_cut_anew else self.bom
+
+    @property
     def extension(self) -> str:
         """Of results in this format, with its dot."""
         kind = {"csv": "tsv" if self.delimiter == "\t" else "csv", "text": "tsv"}.get(self.kind, self.kind)
         return f".{kind}" + {"": "", "gzip": ".gz", "zstd": ".zst"}[self.compression]
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """What ``asdict`` gave, through JSON."""
+        return cls(**{**document, "columns": tuple(document["columns"])})
 
 
 def sniff(name: str, head: bytes) -> Format:

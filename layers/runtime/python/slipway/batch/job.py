@@ -160,12 +160,11 @@ class Plan:
     def from_json(cls, raw: bytes) -> Self:
         """What ``to_json`` gave."""
         document = json.loads(raw)
-        found = document["format"]
         return cls(
             **{
                 **document,
                 "job": Job.from_dict(document["job"]),
-                "format": Format(**{**found, "columns": tuple(found["columns"])}),
+                "format": Format.from_dict(document["format"]),
                 "added": tuple(document["added"]),
             }
         )

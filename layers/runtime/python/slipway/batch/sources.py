@@ -13,7 +13,8 @@ from slipway.errors import BatchError, NoSuchObject
 if TYPE_CHECKING:
     from slipway.objects import Objects
 
-CHUNK = 4 << 20
+CHUNK = 4 << 20  # fetched at once
+PART = 1 << 20  # looked at at once: what is found in it must stay small, or memory grows with what malloc keeps apart
 _AHEAD = 2  # chunks that are fetched while one is read: one connection to S3 is slower than the reader
 
 
@@ -100,11 +101,11 @@ def as_file(source: Source) -> io.BufferedReader:
 
 
 def chunks(source: Source, start: int = 0) -> Iterator[bytes]:
-    """The whole source in chunks, of which the next ones are fetched meanwhile."""
+    """The whole source in parts of its chunks, of which the next ones are fetched meanwhile."""
     begins = iter(range(start, source.size, CHUNK))
     with ThreadPoolExecutor(_AHEAD, "fetch") as pool:
         fetched = deque(pool.submit(source.read, at, at + CHUNK) for at in islice(begins, _AHEAD))
         while fetched:
             chunk = fetched.popleft().result()
             fetched.extend(pool.submit(source.read, at, at + CHUNK) for at in islice(begins, 1))
-            yield chunk
+            yield from (chunk[at : at + PART] for at in range(0, len(chunk), PART))
