@@ -4,6 +4,7 @@ full                     the trained network as it is
 cut:3   cut:0.5          keeps that many layers (or that share), chosen by what leaving each out costs on dev
 cut:0,2,4                keeps these layers
 prune:heads=0.5,ffn=0.5  keeps these shares of each layer's attention heads and inner neurons, the important ones
+soup                     the mean of the weights of ``distil.teachers`` trainings of other seeds, those that do not harm
 student                  starts over with the network of the section [student]
 tune                     trains on the labelled texts
 distil                   trains on the teachers' answers, to unlabelled texts too
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-StepName = Literal["full", "cut", "prune", "student", "tune", "distil"]
+StepName = Literal["full", "cut", "prune", "soup", "student", "tune", "distil"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,10 @@ def parse_recipe(recipe: str) -> tuple[Step, ...]:
     >>> [step.name for step in parse_recipe("cut:3+distil")]
     ['cut', 'distil']
     """
-    return tuple(_parse_step(part.strip()) for part in recipe.split("+"))
+    steps = tuple(_parse_step(part.strip()) for part in recipe.split("+"))
+    if any(step.name == "soup" for step in steps[1:]):
+        raise ValueError(f"{recipe!r}: a soup is made of whole networks, so that it comes first")
+    return steps
 
 
 def _parse_step(part: str) -> Step:
@@ -81,6 +85,7 @@ _PARSERS: dict[str, Callable[[str], Step]] = {
     "full": _plain("full"),
     "cut": _parse_cut,
     "prune": _parse_prune,
+    "soup": _plain("soup"),
     "student": _plain("student"),
     "tune": _plain("tune"),
     "distil": _plain("distil"),

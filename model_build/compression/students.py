@@ -15,6 +15,7 @@ from rich.console import Console
 from model_build.compression.cut import LayerCost, cut, keep_layers
 from model_build.compression.distil import soft_targets, teacher_logits
 from model_build.compression.prune import plan_pruning, prune
+from model_build.compression.soup import choose, mean_weights
 from model_build.data.corpora import Corpora
 from model_build.graphs.export import save, to_onnx
 from model_build.recipe import Step, parse_recipe
@@ -118,6 +119,8 @@ class Workshop:
         if step.name == "prune":
             prune(made.network, self._remember(f"{stage}.json", lambda: self._pruning_plan(step, made)))
             return made
+        if step.name == "soup":
+            return self._soup(full, stage)
         if step.name == "student":
             assert config.student is not None  # noqa: S101 - BuildConfig has checked it
             return self.fresh(config.student, seed=config.train.seed)
@@ -134,13 +137,30 @@ class Workshop:
         keep_layers(made.network, found["kept"])
         return replace(made, layer_costs=[*made.layer_costs, *found["costs"]])
 
+    def _soup(self, full: Trained, stage: str) -> Trained:
+        networks = [teacher.network for teacher in self._teachers(full)]
+
+        def search() -> list[int]:
+            return [*choose(networks, [*map(score, networks)], score)]
+
+        def score(network: Classifier) -> float:
+            return self._score(network, full.encoder)
+
+        members = self._remember(f"{stage}.json", search)
+        mixed = copy.deepcopy(full.network)
+        mixed.load_state_dict(mean_weights([networks[index] for index in members]))
+        return replace(full, network=mixed.eval(), report={**full.report, "stage": stage, "soup_of": len(members)})
+
+    def _teachers(self, full: Trained) -> list[Trained]:
+        count = self.corpora.config.distil.teachers
+        return [full, *(self.train_full(number=n) for n in range(2, count + 1))]
+
     def _distil(self, made: Trained, full: Trained, stage: str) -> Trained:
         """Train on soft targets for the training split and the unlabelled texts."""
         config = self.corpora.config
         settings = config.train.model_copy(update=config.distil.model_dump(include=_DISTIL_TRAINING))
         tokens, asked = self._texts(made.encoder), self._texts(full.encoder)
-        teachers = [full, *(self.train_full(number=n) for n in range(2, config.distil.teachers + 1))]
-        logits = [self._ask(teacher, f"teacher-{n}", asked) for n, teacher in enumerate(teachers, 1)]
+        logits = [self._ask(teacher, f"teacher-{n}", asked) for n, teacher in enumerate(self._teachers(full), 1)]
         dataset = self.corpora.dataset
         gold = dataset.splits["train"].targets()
         targets = soft_targets(logits, gold, config.distil, labels=len(dataset.labels), task=dataset.task)

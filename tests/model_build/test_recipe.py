@@ -15,6 +15,7 @@ from model_build.recipe import Step, parse_recipe
         ("prune:heads=0.5,ffn=0.25", [Step(name="prune", heads=0.5, ffn=0.25)]),
         ("prune:ffn=0.5+distil", [Step(name="prune", ffn=0.5), Step(name="distil")]),
         ("student+distil", [Step(name="student"), Step(name="distil")]),
+        ("soup+cut:2", [Step(name="soup"), Step(name="cut", keep=2)]),
     ],
 )
 def test_steps_are_read_from_left_to_right(recipe: str, steps: list[Step]) -> None:
@@ -37,6 +38,7 @@ def test_steps_are_read_from_left_to_right(recipe: str, steps: list[Step]) -> No
         ("prune:ffn=2", "ffn keeps a share"),
         ("prune:neurons=1", "'neurons' is neither"),
         ("distil:3", "takes nothing after a colon"),
+        ("cut:2+soup", "comes first"),
         ("cut:3++distil", "'' is not a step"),
     ],
 )

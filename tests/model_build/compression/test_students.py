@@ -97,6 +97,19 @@ def test_a_pruned_network_is_smaller_and_can_be_trained(made: tuple[Workshop, Tr
     assert student.report["stage"] == "prune:heads=0.5,ffn=0.5+tune"
 
 
+def test_a_soup_is_the_mean_of_the_trainings_that_do_not_harm(made: tuple[Workshop, Trained]) -> None:
+    shop, full = made
+    before = answers(full)
+    soup = shop.follow("soup", full)
+    second = shop.train_full(number=2)
+    members = json.loads((shop.work / "soup.json").read_text())
+    expected = [(full, second)[index].network.head.weight for index in members]
+    assert torch.allclose(soup.network.head.weight, torch.stack(expected).mean(0))
+    assert soup.report["soup_of"] == len(members)
+    assert (answers(full) == before).all()
+    assert len(layers_of(shop.follow("soup+cut:0,2", full).network)) == 2
+
+
 def test_a_small_student_has_its_own_tokenizer_and_learns_from_the_teacher(made: tuple[Workshop, Trained]) -> None:
     shop, full = made
     student = shop.follow("student+distil", full)
