@@ -4,10 +4,14 @@ import csv
 import gzip
 import io
 import json
+import os
+import random
+import signal
 import time
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +158,54 @@ def test_a_hundred_thousand_rows(
     assert document["rows_per_second"] > 0
     expected = rows if extension != "txt" else [text.replace("\n", " ") for text in rows]
     assert read_back(f"x.{extension}", body(s3, outputs, document["results"][0]["key"])) == expected
+
+
+@pytest.mark.slow
+def test_score_killed_ten_times_leaves_what_an_undisturbed_run_leaves(
+    upload: Any, manifest: Any, s3: Any, outputs: Outputs, cloud: LocalCloud
+) -> None:
+    content = as_csv([f"{text} {'and so on ' * 20}" for text in texts(60_000)])
+    undisturbed = manifest(upload("undisturbed.csv", content))
+    chance, kills = random.Random(7), 0
+    results = upload("disturbed.csv", content)
+    deadline = time.monotonic() + PATIENCE
+    while kills < 10:
+        assert time.monotonic() < deadline
+        time.sleep(chance.uniform(0.05, 0.8))
+        if running := processes_of(cloud, "functions.batch.score"):
+            os.kill(chance.choice(running), signal.SIGKILL)
+            kills += 1
+    disturbed = manifest(results)
+    if disturbed["state"] == "failed":  # one shard met more kills than a step has retries
+        assert "redrive" in disturbed["remedy"]
+        disturbed = gone_on(cloud, outputs, disturbed["job"], lambda: manifest(results))
+    assert disturbed["state"] == "finished"
+    assert (disturbed["rows"], disturbed["scored"]) == (undisturbed["rows"], undisturbed["scored"])
+    (whole,), (mended,) = undisturbed["results"], disturbed["results"]
+    assert body(s3, outputs, mended["key"]) == body(s3, outputs, whole["key"])
+
+
+def gone_on(cloud: LocalCloud, outputs: Outputs, job: str, state: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a redrive does, which the local cloud has not: the steps of the same input once more."""
+    states = cloud.client("stepfunctions")
+    arn = outputs.workflow.replace(":stateMachine:", ":execution:") + f":{job}"
+    given = states.describe_execution(executionArn=arn)["input"]
+    states.start_execution(stateMachineArn=outputs.workflow, name=f"{job}-again", input=given)
+    deadline = time.monotonic() + PATIENCE
+    while (document := state())["state"] == "failed" and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return document
+
+
+def processes_of(cloud: LocalCloud, module: str) -> list[int]:
+    """Processes of this cloud's functions whose handler is in ``module``."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            ours = cloud.endpoint_url.encode() in (path / "environ").read_bytes()
+            if ours and module.encode() in (path / "cmdline").read_bytes():
+                found.append(int(path.name))
+    return found
 
 
 def test_an_event_delivered_fifty_times_starts_one_execution(
