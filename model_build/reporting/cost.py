@@ -4,12 +4,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-# US dollars, us-east-1, the first tier of each, without the free tier: aws.amazon.com/lambda/pricing and
-# aws.amazon.com/api-gateway/pricing.
-PRICES_AS_OF = "us-east-1, November 2026 assumed unchanged from the published list; check"
-GB_SECOND = {"x86_64": 0.0000166667, "arm64": 0.0000133334}
-INVOCATIONS_PER_MILLION = 0.20
-REST_API_PER_MILLION = 3.50
+from slipway.break_even import compute_cost
+from slipway.prices import read_prices
+
+_PRICES = read_prices()
+PRICES_AS_OF = f"{_PRICES.region}, the first tier of each, list prices read on {_PRICES.read()}"
+GB_SECOND = {"x86_64": _PRICES["lambda_gb_second_x86_64"], "arm64": _PRICES["lambda_gb_second_arm64"]}
+INVOCATIONS_PER_MILLION = _PRICES["lambda_million_requests"]
+REST_API_PER_MILLION = _PRICES["rest_api_million_requests"]
 
 MEMORY_MB = 1_769  # what Lambda gives one whole vCPU for
 VOLUMES = (10_000, 1_000_000, 100_000_000)  # texts a month
@@ -42,11 +44,10 @@ def monthly_cost(
     3.72
     """
     requests = math.ceil(texts / texts_per_request)
-    seconds = math.ceil(round(ms_per_text * texts_per_request, 6)) / 1e3  # rounded: 0.29 * 100 is 28.999999999999996
     return Cost(
         texts=texts,
         texts_per_request=texts_per_request,
-        compute=requests * seconds * memory_mb / 1024 * GB_SECOND[cpu],
+        compute=requests * compute_cost(ms_per_text * texts_per_request, memory_mb, GB_SECOND[cpu]),
         invocations=requests / 1e6 * INVOCATIONS_PER_MILLION,
         gateway=requests / 1e6 * REST_API_PER_MILLION,
     )

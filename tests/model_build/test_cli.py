@@ -13,7 +13,7 @@ from slipway.store import Store
 from tests.conftest import BUCKET, tiny_rows
 from tests.model_build.conftest import Run, assert_refused
 
-COMMANDS = ["build", "evaluate", "publish", "promote", "rollback", "history", "predict"]
+COMMANDS = ["build", "evaluate", "publish", "promote", "rollback", "history", "predict", "cost"]
 IN_STORE = ["--bucket", BUCKET, "--model", "demo"]
 
 
