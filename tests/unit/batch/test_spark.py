@@ -11,24 +11,46 @@ from pathlib import Path
 import pytest
 
 from slipway.batch.local import score_file
+from tests.conftest import tiny_rows
 
 ROOT = Path(__file__).resolve().parents[3]
-pytest.importorskip("pyspark")
+ROWS, REFUSED = 3_000, 6
+
+
+def write_films(file: Path) -> Path:
+    """Rows of both labels with quotes and newlines inside; six have no text."""
+    words = [row["text"] for row in tiny_rows(seed=5, count=500)]
+    with file.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["id", "text"])
+        for row in range(ROWS):
+            writer.writerow([row, "" if row % 500 == 7 else f'a "{words[row % 500]}" film,\nnumber {row}'])
+    return file
+
+
+def assert_as_score_says(scored_by_spark: Path, file: Path, artifact: Path, local: Path) -> None:
+    """``scored_by_spark`` has JSON Lines with the answers that ``slipway score`` gives of ``file``."""
+    manifest = score_file(file, artifact, local)
+    with (local / manifest["results"][0]["key"]).open(newline="") as scored:
+        expected = {row["id"]: row for row in csv.DictReader(scored)}
+    lines = [line for part in scored_by_spark.glob("part-*") for line in part.read_text().splitlines()]
+    found = {row["id"]: row for row in map(json.loads, lines)}
+    assert len(lines) == len(found) == ROWS
+    assert len({row["label"] for row in expected.values()}) == 2
+    refused = {key for key, row in found.items() if "reason" in row}
+    assert refused == found.keys() - expected.keys()
+    assert len(refused) == manifest["errors"] == REFUSED
+    for key, row in expected.items():
+        assert found[key]["text"] == row["text"]
+        assert (found[key]["label"], found[key]["model_version"]) == (row["label"], row["model_version"])
+        assert found[key]["score"] == pytest.approx(float(row["score"]), abs=1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java")
 def test_the_same_answers_as_slipway_score(tiny_artifact: Path, tmp_path: Path) -> None:
-    file = tmp_path / "films.csv"
-    with file.open("w", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(["id", "text"])
-        for row in range(3_000):
-            text = "" if row % 500 == 7 else f'a "{"superb" if row % 3 else "awful"}" film,\nnumber {row % 50}'
-            writer.writerow([row, text])
-    local = score_file(file, tiny_artifact, tmp_path / "local")
-    with (tmp_path / "local" / local["results"][0]["key"]).open(newline="") as scored:
-        expected = {row["id"]: row for row in csv.DictReader(scored)}
+    pytest.importorskip("pyspark")
+    file = write_films(tmp_path / "films.csv")
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT / "layers/runtime/python"),
@@ -38,13 +60,4 @@ def test_the_same_answers_as_slipway_score(tiny_artifact: Path, tmp_path: Path) 
     }
     command = [sys.executable, "-m", "slipway.spark", str(file), str(tmp_path / "spark")]
     subprocess.run([*command, "--artifact", str(tiny_artifact), "--format", "json"], env=environment, check=True)
-    lines = [line for part in sorted((tmp_path / "spark").glob("part-*")) for line in part.read_text().splitlines()]
-    found = {row["id"]: row for row in map(json.loads, lines)}
-    assert len(found) == 3_000
-    refused = {key for key, row in found.items() if "reason" in row}
-    assert refused == found.keys() - expected.keys()
-    assert len(refused) == local["errors"] == 6
-    for key, row in expected.items():
-        assert found[key]["text"] == row["text"]
-        assert (found[key]["label"], found[key]["model_version"]) == (row["label"], row["model_version"])
-        assert found[key]["score"] == pytest.approx(float(row["score"]), abs=1e-5)
+    assert_as_score_says(tmp_path / "spark", file, tiny_artifact, tmp_path / "local")
