@@ -9,8 +9,8 @@ from infra.batch import Batch
 from infra.predict_api import PredictApi
 
 # cdk-nag names a resource of another stack by its export. A renamed construct changes it; synthesis then says so.
-_BUCKET_EXPORT = "ExportsOutputFnGetAttModelStoreBucket9405F36EArn0FD5CBF9"
-_DATA_EXPORT = "ExportsOutputFnGetAttDataBucketE6B0FAA8Arn3FF3A9FF"
+BUCKET_EXPORT = "ExportsOutputFnGetAttModelStoreBucket9405F36EArn0FD5CBF9"
+DATA_EXPORT = "ExportsOutputFnGetAttDataBucketE6B0FAA8Arn3FF3A9FF"
 _DATA_REFERENCE = "ExportsOutputRefDataBucketE6B0FAA83794BF10"
 
 
@@ -25,7 +25,7 @@ def acknowledge_predict_api(predict: PredictApi, *, stage: str, models: Sequence
         *(
             (
                 predict.serving.role,
-                f"AwsSolutions-IAM5[Resource::slipway-{stage}-store:{_BUCKET_EXPORT}/models/{model}/*]",
+                f"AwsSolutions-IAM5[Resource::slipway-{stage}-store:{BUCKET_EXPORT}/models/{model}/*]",
                 "Read-only, and only this model: its versions' names aren't known before they are built.",
             )
             for model in models
@@ -41,7 +41,7 @@ def acknowledge_predict_api(predict: PredictApi, *, stage: str, models: Sequence
         ),
         *_api_findings(predict),
     ):
-        _acknowledge(construct, rule, reason)
+        acknowledge(construct, rule, reason)
 
 
 def _api_findings(predict: PredictApi) -> tuple[tuple[Construct, str, str], ...]:
@@ -71,7 +71,8 @@ def _api_findings(predict: PredictApi) -> tuple[tuple[Construct, str, str], ...]
     )
 
 
-def _acknowledge(construct: Construct, rule: str, reason: str) -> None:
+def acknowledge(construct: Construct, rule: str, reason: str) -> None:
+    """Let a finding of ``rule`` on ``construct`` stay, for ``reason``."""
     Validations.of(construct).acknowledge(Acknowledgment(id=rule, reason=reason))
 
 
@@ -79,25 +80,25 @@ def acknowledge_batch(batch: Batch, *, stage: str, model: str) -> None:
     """Say why the findings on ``batch`` are right as they are."""
     functions = (batch.start, batch.plan, batch.score, batch.finish, batch.failed)
     for step in functions:
-        _acknowledge(
+        acknowledge(
             step.role,
             "AwsSolutions-IAM5[Resource::*]",
             "X-Ray's actions take no resource: AWS defines them for '*' only.",
         )
         for rule in _data_rules(stage, model):
-            _acknowledge(step.role, rule, "Only this model's files, whose names are their owners' choice.")
+            acknowledge(step.role, rule, "Only this model's files, whose names are their owners' choice.")
         reason = "A failed call is tried again by the workflow; an event that cannot be delivered has a queue."
-        _acknowledge(step.function, "Serverless-LambdaDLQ", reason)
+        acknowledge(step.function, "Serverless-LambdaDLQ", reason)
     for step in (batch.start, batch.score):
-        _acknowledge(
+        acknowledge(
             step.role,
-            f"AwsSolutions-IAM5[Resource::slipway-{stage}-store:{_BUCKET_EXPORT}/models/{model}/*]",
+            f"AwsSolutions-IAM5[Resource::slipway-{stage}-store:{BUCKET_EXPORT}/models/{model}/*]",
             "Read-only, and only this model: its versions' names aren't known before they are built.",
         )
     for rule in ("AwsSolutions-L1", "Serverless-LambdaLatestVersion"):
-        _acknowledge(batch.start.function, rule, "The Python of all our images, with which everything is tested.")
+        acknowledge(batch.start.function, rule, "The Python of all our images, with which everything is tested.")
     for rule in ("AwsSolutions-SQS3", "Serverless-SQSRedrivePolicy"):
-        _acknowledge(batch.undelivered, rule, "It is the dead-letter queue, of rules, which this check does not see.")
+        acknowledge(batch.undelivered, rule, "It is the dead-letter queue, of rules, which this check does not see.")
     _acknowledge_workflow(batch, stage, model)
 
 
@@ -106,7 +107,7 @@ def _acknowledge_workflow(batch: Batch, stage: str, model: str) -> None:
     for step in (batch.plan, batch.score, batch.finish):
         name = stack.get_logical_id(step.function.node.default_child)  # type: ignore[arg-type]
         reason = "The versions of a function that belongs to this workflow alone."
-        _acknowledge(batch.workflow, f"AwsSolutions-IAM5[Resource::<{name}.Arn>:*]", reason)
+        acknowledge(batch.workflow, f"AwsSolutions-IAM5[Resource::<{name}.Arn>:*]", reason)
     name = stack.get_logical_id(batch.workflow.node.default_child)  # type: ignore[arg-type]
     runs = 'execution:{"Fn::Select":[6,{"Fn::Split":[":",{"Ref":"' + name + '"}]}]}'
     arn = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:" + runs
@@ -116,16 +117,16 @@ def _acknowledge_workflow(batch: Batch, stage: str, model: str) -> None:
             "The list of a job's shards, which the map reads.",
         ),
         (
-            f"Resource::slipway-{stage}-data:{_DATA_EXPORT}/jobs/{model}/*",
+            f"Resource::slipway-{stage}-data:{DATA_EXPORT}/jobs/{model}/*",
             "The list of a job's shards, which the map reads.",
         ),
         ("Resource::*", "The actions of X-Ray and of log delivery take no resource."),
         (f"Resource::{arn}:*", "The executions of this workflow's own map, so that it can be redriven."),
         (f"Resource::{arn}/*:*", "The executions of this workflow's own map, so that it can be redriven."),
     ):
-        _acknowledge(batch.workflow, f"AwsSolutions-IAM5[{rule}]", reason)
+        acknowledge(batch.workflow, f"AwsSolutions-IAM5[{rule}]", reason)
 
 
 def _data_rules(stage: str, model: str) -> tuple[str, ...]:
-    found = f"Resource::slipway-{stage}-data:{_DATA_EXPORT}"
+    found = f"Resource::slipway-{stage}-data:{DATA_EXPORT}"
     return tuple(f"AwsSolutions-IAM5[{found}/{folder}/{model}/*]" for folder in ("inbox", "outbox", "jobs"))

@@ -46,7 +46,7 @@ class PredictFunction(Construct):
     def _options(self, settings: Settings, deployment: Deployment) -> dict[str, object]:
         return {
             "description": f"Answers predictions of the model {deployment.model}",
-            "environment": function_env(settings),
+            "environment": {**function_env(settings), **_local_endpoint(deployment)},
             "memory_size": deployment.memory_mb,
             "timeout": TIMEOUT,
             "reserved_concurrent_executions": deployment.reserved_concurrency,
@@ -55,3 +55,8 @@ class PredictFunction(Construct):
             "logging_format": lambda_.LoggingFormat.JSON,
             "role": self.role,
         }
+
+
+def _local_endpoint(deployment: Deployment) -> dict[str, str]:
+    """Where boto3 finds what stands for SageMaker beside the local cloud, which has none."""
+    return {"AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": deployment.gpu_local} if deployment.gpu_local else {}

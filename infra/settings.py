@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 STAGES = "slipway:stages"
+GPU = ("off", "scale-to-zero", "always-on")
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365)  # of the values CloudWatch Logs takes, those a small team asks for
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _STAGE = re.compile(r"[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?")
+# One GPU, so that a copy of the model is an instance; of the families that the AMI with CUDA 13 is for.
+_GPU_INSTANCE = re.compile(r"ml\.(g4dn|g5|g6|g6e)\.(2|4|8|16)?xlarge")
 # CDK's own context keys all hold one of ":", "@", "/" or "-", so a plain word that is no argument is a misspelt one.
 _PLAIN_WORD = re.compile(r"[A-Za-z_]+")
 
@@ -39,12 +42,39 @@ class Deployment:
     log_days: int = 30
     batch_memory_mb: int = 3538  # of a function that scores a shard: two vCPUs
     batch_concurrency: int = 100  # shards that are scored at once
+    spark_max_vcpus: int = 0  # of the Spark application, for terabytes: 0 is none
+    gpu: str = "off"  # or scale-to-zero, or always-on: an endpoint with a GPU, for heavy traffic
+    gpu_instance: str = "ml.g6.xlarge"  # one GPU; the L4 costs less than the A10G of g5, and both run fp16 natively
+    gpu_max_instances: int = 2  # that traffic may start; an update has up to half as many more while it lasts
+    gpu_min_instances: int = 0  # that never stop: 1 where a region refuses 0; always-on has one at least
+    gpu_enter_rps: float = 100.0  # requests a second from which all go to the GPU, and below which they come back:
+    gpu_leave_rps: float = 70.0  # around the break-even of `slipway cost`
+    gpu_local: str = ""  # in the local cloud, the address of a process that stands for the endpoint
+    gpu_async: bool = False  # a second endpoint, for requests in files; it stops when it has nothing to do
     account_logs_role: bool = True  # API Gateway has one role for its logs per account and region: False if it's there
 
     def __post_init__(self) -> None:
         for name, (holds, remedy) in _RULES.items():
             if not holds(getattr(self, name)):
                 raise DeploymentError(f"{name}={getattr(self, name)!r} cannot be deployed: use {remedy}.")
+        if self.gpu_min_instances > self.gpu_max_instances:
+            remedy = f"at most gpu_max_instances, {self.gpu_max_instances}"
+            raise DeploymentError(f"gpu_min_instances={self.gpu_min_instances!r} cannot be deployed: use {remedy}.")
+        if self.gpu_leave_rps > self.gpu_enter_rps:
+            remedy = f"at most gpu_enter_rps, {self.gpu_enter_rps:g}"
+            raise DeploymentError(f"gpu_leave_rps={self.gpu_leave_rps!r} cannot be deployed: use {remedy}.")
+        if self.gpu_local and not self.local:
+            raise DeploymentError(f"gpu_local={self.gpu_local!r} cannot be deployed: use it in a local stage only.")
+
+    @property
+    def has_gpu(self) -> bool:
+        """Whether there is a GPU endpoint: the local cloud has no SageMaker."""
+        return self.gpu != "off" and not self.local
+
+    @property
+    def gpu_minimum(self) -> int:
+        """Instances, each with a copy of the model, that the endpoint keeps."""
+        return max(1, self.gpu_min_instances) if self.gpu == "always-on" else self.gpu_min_instances
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> "Deployment":
@@ -75,6 +105,17 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "memory_mb": _between(512, 10_240),
     "batch_memory_mb": _between(1_769, 10_240),
     "batch_concurrency": _between(1, 10_000),
+    "spark_max_vcpus": (lambda v: v == 0 or 6 <= v <= 10_000, "0, or from 6 (a driver and one worker) to 10,000"),
+    "gpu": (lambda v: v in GPU, f"one of {', '.join(GPU)}"),
+    "gpu_instance": (
+        lambda v: bool(_GPU_INSTANCE.fullmatch(v)),
+        "ml.g4dn, ml.g5, ml.g6 or ml.g6e in a size with one GPU, such as ml.g6.xlarge",
+    ),
+    "gpu_max_instances": _between(1, 100),
+    "gpu_min_instances": _between(0, 100),
+    "gpu_enter_rps": _between(0.1, 1_000_000),
+    "gpu_leave_rps": _between(0.1, 1_000_000),
+    "gpu_local": (lambda v: not v or v.startswith("http://127.0.0.1:"), "an address as http://127.0.0.1:8080"),
     "reserved_concurrency": _between(1, 1_000),
     "requests_per_second": _between(0.1, 10_000),
     "burst": _between(1, 5_000),

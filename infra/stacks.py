@@ -4,19 +4,27 @@
     slipway-<stage>-data              stateful: what is uploaded to be scored, and the results
     slipway-<stage>-<model>-api       stateless: replaced at will; one for each classifier
     slipway-<stage>-<model>-batch     stateless: the workflow that scores files
+    slipway-<stage>-<model>-spark     stateless: the Spark application, if it is asked for
+    slipway-<stage>-<model>-gpu       stateless: the endpoints with a GPU, if there are any (infra/gpu_stack.py)
 
 CloudFormation refuses to delete the first two while the others use them.
 """
+
+from typing import Any
 
 import aws_cdk as cdk
 from constructs import Construct
 
 from infra.acknowledgments import acknowledge_batch, acknowledge_predict_api
 from infra.batch import Batch
+from infra.bucket_events import tell_eventbridge
 from infra.data_bucket import DataBucket
+from infra.gpu_names import api_stack_name, component_name, endpoint_name, grant_invoke
+from infra.gpu_stack import GpuStack
 from infra.model_store import ModelStore
 from infra.predict_api import PredictApi
 from infra.settings import Deployment
+from infra.spark_stack import SparkStack
 from slipway.settings import Settings
 
 
@@ -26,6 +34,8 @@ class StoreStack(cdk.Stack):
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, f"slipway-{deployment.stage}-store", termination_protection=deployment.retain)
         self.store = ModelStore(self, "ModelStore", retain=deployment.retain)
+        # Always: the stage's models share it, and one without a GPU must not turn it off for one that has.
+        tell_eventbridge(self.store.bucket)
         cdk.CfnOutput(self, "ModelBucket", value=self.store.bucket.bucket_name)
 
 
@@ -42,22 +52,32 @@ class ApiStack(cdk.Stack):
     """Holds ``predict``, the API of one model in ``store``, which also hands out uploads to ``data``."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment, store: ModelStore, data: DataBucket) -> None:
-        super().__init__(scope, f"slipway-{deployment.stage}-{deployment.model}-api")
+        super().__init__(scope, api_stack_name(deployment))
         settings = Settings(
             model=deployment.model,
             models=deployment.models,
             model_bucket=store.bucket.bucket_name,
             data_bucket=data.bucket.bucket_name,
+            **_gpu_settings(deployment),
         )
         self.predict = PredictApi(self, "Predict", settings=settings, deployment=deployment)
         for model in settings.model_names():
             store.grant_read_model(self.predict.serving.role, model=model)
         data.grant_write(self.predict.serving.role, f"inbox/{deployment.model}/")
         data.grant_read(self.predict.serving.role, f"jobs/{deployment.model}/")
+        if deployment.has_gpu:
+            grant_invoke(self.predict.serving.role, self, deployment=deployment)
         acknowledge_predict_api(self.predict, stage=deployment.stage, models=settings.model_names())
         cdk.CfnOutput(self, "ApiUrl", value=self.predict.url)
         cdk.CfnOutput(self, "ApiKeyId", value=self.predict.api_key.key_id)
         cdk.CfnOutput(self, "Model", value=deployment.model)
+
+
+def _gpu_settings(deployment: Deployment) -> dict[str, Any]:
+    thresholds = {"gpu_enter_rps": deployment.gpu_enter_rps, "gpu_leave_rps": deployment.gpu_leave_rps}
+    if deployment.has_gpu:
+        return {"gpu_endpoint": endpoint_name(deployment), "gpu_component": component_name(deployment), **thresholds}
+    return {"gpu_endpoint": "local", **thresholds} if deployment.gpu_local else {}
 
 
 class BatchStack(cdk.Stack):
@@ -76,7 +96,13 @@ def add_stacks(app: cdk.App, *, deployment: Deployment) -> tuple[cdk.Stack, ...]
     data = DataStack(app, deployment=deployment)
     api = ApiStack(app, deployment=deployment, store=store.store, data=data.data)
     batch = BatchStack(app, deployment=deployment, store=store.store, data=data.data)
+    of_model: list[cdk.Stack] = [api, batch]
+    if deployment.spark_max_vcpus and not deployment.local:
+        vcpus = deployment.spark_max_vcpus
+        of_model.append(SparkStack(app, deployment=deployment, store=store.store, data=data.data, max_vcpus=vcpus))
+    if deployment.has_gpu:
+        of_model.append(GpuStack(app, deployment=deployment, store=store.store, data=data.data))
     cdk.Tags.of(app).add("slipway:stage", deployment.stage)
-    for stack in (api, batch):
+    for stack in of_model:
         cdk.Tags.of(stack).add("slipway:model", deployment.model)
-    return store, data, api, batch
+    return store, data, *of_model

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from infra.predict_function import PREDICT, function_env
-from slipway.settings import Settings
+from slipway.settings import EndpointSettings, Settings
 from tests.infra.conftest import Assembly
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -117,4 +117,5 @@ def test_no_variable_of_the_functions_is_read_elsewhere_by_another_name() -> Non
     sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers").rglob("*.py")]
     sources = [path for path in sources if not path.is_relative_to(client)]
     named = {name for path in sources for name in re.findall(r"\bSLIPWAY_[A-Z_]+\b", path.read_text())}
-    assert named <= {*Settings(model="m", model_bucket="b").to_env(), "SLIPWAY_", "SLIPWAY_STATE_MACHINE"}
+    known = {**Settings(model="m", model_bucket="b").to_env(), **EndpointSettings().to_env()}
+    assert named <= {*known, "SLIPWAY_", "SLIPWAY_STATE_MACHINE"}

@@ -49,6 +49,12 @@ class Settings(Environment):
     models: str = ""  # further models beside ``model``, separated by commas; each is loaded when it is first asked for
     model_memory_mb: int = 0  # for the files of all models in memory; 0 is half of the function's memory
     data_bucket: str = ""  # where files are uploaded to be scored; empty if nothing scores them
+    gpu_endpoint: str = ""  # of SageMaker, for heavy traffic; empty if there is none
+    gpu_component: str = ""  # on that endpoint; empty where the endpoint has the model itself
+    gpu_seconds: float = 2.0  # that a request waits for the endpoint before the CPU answers it
+    gpu_tokens: int = 8_192  # of a request that goes there in light traffic too: about a second of one vCPU
+    gpu_enter_rps: float = 100.0  # requests a second from which traffic is heavy, and below which it is light again:
+    gpu_leave_rps: float = 70.0  # around the break-even that `slipway cost` computes
 
     def model_names(self) -> list[str]:
         """The default model first, then the others, each once."""
@@ -64,6 +70,66 @@ class BatchSettings(Environment):
     model_bucket: str
     data_bucket: str
     state_machine: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointSettings(Environment):
+    """What the endpoint's container needs to know, and its limits.
+
+    ``max_body_bytes`` stays under what SageMaker sends. A request has ``request_seconds``, after SIGTERM what is left
+    of ``drain_seconds``: SageMaker kills after 30 s.
+    """
+
+    model_directory: str = "/opt/ml/model"  # where SageMaker puts the artifact
+    device: str = "auto"  # gpu, cpu, or auto: a GPU where there is one
+    host: str = "0.0.0.0"  # noqa: S104  # of a container, where a port is published or it is not
+    port: int = 8080  # SageMaker's
+    grpc_port: int = 8081
+    max_body_bytes: int = 5_000_000
+    max_instances: int = 1_000
+    max_request_tokens: int = 100_000
+    batch_tokens: int = 0  # padded tokens of one batch; 0 is the device's own best
+    batches_in_flight: int = 2
+    batch_wait_ms: float = 0.0  # for a batch to fill; while batches are in flight the next one fills anyway
+    queue_tokens: int = 400_000  # that wait; a request beyond is refused with 503
+    request_seconds: float = 20.0
+    drain_notice_seconds: float = 3.0  # after SIGTERM new requests are still taken, while /ping says 503
+    drain_seconds: float = 26.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseSettings(Environment):
+    """What a function needs to know that follows the live version."""
+
+    model: str
+    model_bucket: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PulseSettings(ReleaseSettings):
+    """What the function needs to know that counts the API's requests: CloudWatch's dimensions of them."""
+
+    api_name: str
+    api_stage: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollSettings(ReleaseSettings):
+    """What the function needs to know that rolls the live version out to the GPU endpoints (``slipway.hosting``).
+
+    ``gpu_prefix`` begins the name of everything it makes. What it makes is as the deployment's own, but of another
+    version: ``gpu_model``, ``gpu_async_model`` and ``gpu_async_config`` name SageMaker's models and the configuration
+    of the deployment. ``gpu_rolling`` and ``gpu_async_rolling`` are SageMaker's ``DeploymentConfig`` in JSON.
+    """
+
+    gpu_prefix: str
+    gpu_component: str
+    gpu_model: str
+    gpu_rolling: str
+    gpu_async_endpoint: str = ""  # empty if there is none
+    gpu_async_model: str = ""
+    gpu_async_config: str = ""
+    gpu_async_rolling: str = ""
 
 
 def _read(env: Mapping[str, str], field: str, kind: object, default: object) -> object:

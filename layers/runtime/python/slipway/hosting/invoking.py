@@ -1,0 +1,47 @@
+"""What a request and its router ask of AWS: an endpoint's answer, and how many requests there are."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+Invoke = Callable[[bytes], bytes]
+_CONNECT_SECONDS = 1.0
+
+
+def invoker(endpoint: str, component: str, *, seconds: float) -> Invoke:
+    """JSON to JSON through SageMaker's runtime, which has ``seconds`` to answer.
+
+    Nothing is tried again: the CPU answers faster. Raises botocore's errors.
+    """
+    config = Config(
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=seconds,
+        retries={"total_max_attempts": 1},
+        max_pool_connections=4,
+    )
+    client = boto3.client("sagemaker-runtime", config=config)
+    where = {"EndpointName": endpoint} | ({"InferenceComponentName": component} if component else {})
+
+    def invoke(body: bytes) -> bytes:
+        kind = "application/json"
+        content: bytes = client.invoke_endpoint(**where, Body=body, ContentType=kind, Accept=kind)["Body"].read()
+        return content
+
+    return invoke
+
+
+def count_requests(api: str, stage: str, *, end: int, seconds: int) -> float:
+    """Requests that API Gateway counted in the ``seconds`` (whole minutes) before ``end``, in seconds since 1970."""
+    found: dict[str, Any] = boto3.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/ApiGateway",
+        MetricName="Count",
+        Dimensions=[{"Name": "ApiName", "Value": api}, {"Name": "Stage", "Value": stage}],
+        StartTime=datetime.fromtimestamp(end - seconds, UTC),
+        EndTime=datetime.fromtimestamp(end, UTC),
+        Period=seconds,
+        Statistics=["Sum"],
+    )
+    return float(sum(point["Sum"] for point in found["Datapoints"]))  # no point where nothing came
