@@ -7,16 +7,19 @@ SPREAD := --numprocesses auto --dist loadfile
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down test check slow bench clean
+.PHONY: help setup demo demo-gpu down test check slow bench clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/installed node_modules/installed ## Install Python and Node packages (the others call it)
 	@sh .ci/install-emulator
 
 demo: setup ## Build the demo model, deploy it into a local cloud, ask it
 	@$(BIN)/python -m infra.demo
+
+demo-gpu: setup ## Show heavy traffic go to the endpoint, and come back when that is killed
+	@$(BIN)/python -m infra.demo_gpu
 
 down: ## Stop the local cloud that `make demo` left running
 	@$(BIN)/python -m infra.local_cloud down
@@ -43,7 +46,7 @@ clean: ## Remove what was built and installed; the local cloud must be down
 	@echo "Installing Python packages into .venv; the first time takes a few minutes."
 	@$(PYTHON) -m venv .venv
 	@# --no-compile: half of the time; Python compiles what is imported, which is a small part of it.
-	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -e '.[build,demo,infra,dev]'
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -e '.[build,demo,infra,endpoint,dev]'
 	@touch $@
 
 node_modules/installed: package-lock.json

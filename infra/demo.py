@@ -35,45 +35,46 @@ def main() -> int:
     started = time.monotonic()
     try:
         return _demo(started)
-    except (LocalCloudError, _CommandFailed) as error:
+    except (LocalCloudError, CommandFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
 def _demo(started: float) -> int:
-    _heading("1. Build the model: labelled text in, a checked int8 classifier out")
-    artifact = _build()
-    _heading("2. Deploy: the same CDK app that goes to AWS, into a cloud on this machine")
-    _say("python -m infra.local_cloud deploy -c model=demo   # starts the local cloud, runs cdk deploy --all in it")
+    heading("1. Build the model: labelled text in, a checked int8 classifier out")
+    artifact = build()
+    heading("2. Deploy: the same CDK app that goes to AWS, into a cloud on this machine")
+    say("python -m infra.local_cloud deploy -c model=demo   # starts the local cloud, runs cdk deploy --all in it")
     cloud = LocalCloud()
     outputs = cloud.deploy({"model": MODEL})
-    _heading("3. Publish the model, then promote it: from now on it answers")
+    heading("3. Publish the model, then promote it: from now on it answers")
     environment = {**cloud.client_env(), "SLIPWAY_MODEL": MODEL, "SLIPWAY_MODEL_BUCKET": outputs.model_bucket}
-    version = _slipway(["publish", artifact], environment)["version"]
-    _slipway(["promote", version, "--why", "make demo"], environment)
-    _heading("4. Ask the deployed API for a sentence that it has never seen")
+    version = slipway(["publish", artifact], environment)["version"]
+    slipway(["promote", version, "--why", "make demo"], environment)
+    heading("4. Ask the deployed API for a sentence that it has never seen")
     answer = _ask(outputs)
-    _heading("5. Upload a file to the inbox: every row comes back scored")
+    heading("5. Upload a file to the inbox: every row comes back scored")
     manifest = _upload(cloud, outputs)
     _summary(outputs, answer, manifest, time.monotonic() - started)
     return 0 if answer["predictions"][0]["label"] == EXPECTED else 1
 
 
-def _build() -> str:
+def build() -> str:
+    """The directory of the demo's artifact, which is built unless it is there."""
     command = ["build", "--config", CONFIG]
     if shutil.which(_EMULATOR) is None:
         print(f"  {_EMULATOR} is not installed: the gate for CPUs with AVX2 only is left out, and the card says so.")
         command += ["--set", 'gates.cpu_classes=["native"]']
-    return str(_slipway(command, {})["artifact"])
+    return str(slipway(command, {})["artifact"])
 
 
-def _slipway(arguments: list[str], environment: Mapping[str, str]) -> Any:
+def slipway(arguments: list[str], environment: Mapping[str, str]) -> Any:
     """Run ``slipway`` as a user would, and return its JSON answer; its progress goes straight to the terminal."""
-    _say(shlex.join(["slipway", *arguments]))
+    say(shlex.join(["slipway", *arguments]))
     command = [sys.executable, "-m", "model_build", *arguments, "--json"]
     run = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, check=False)
     if run.returncode:
-        raise _CommandFailed(f"slipway {arguments[0]} ended with {run.returncode}")
+        raise CommandFailed(f"slipway {arguments[0]} ended with {run.returncode}")
     return json.loads(run.stdout)
 
 
@@ -82,7 +83,7 @@ def _ask(outputs: Outputs) -> Any:
     body = json.dumps({"instances": [TEXT]})
     headers = {"x-api-key": outputs.api_key, "content-type": "application/json"}
     lines = [f"curl {url}", f"-H 'x-api-key: {outputs.api_key}' -H 'content-type: application/json'", f"-d '{body}'"]
-    _say(" \\\n      ".join(lines))
+    say(" \\\n      ".join(lines))
     request = urllib.request.Request(url, body.encode(), headers)  # noqa: S310 - the local cloud's own address
     with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
         answer = json.loads(response.read())
@@ -95,12 +96,12 @@ def _upload(cloud: LocalCloud, outputs: Outputs) -> Any:
     key, results = f"inbox/{MODEL}/{FILE}", f"outbox/{MODEL}/{FILE}/"
     file = cloud.directory / FILE
     file.write_text("text\n" + "".join(f'"{text}"\n' for text in TEXTS))
-    _say(f"aws s3 cp {file.relative_to(ROOT)} s3://{outputs.data_bucket}/{key}")
+    say(f"aws s3 cp {file.relative_to(ROOT)} s3://{outputs.data_bucket}/{key}")
     s3 = cloud.client("s3")
     began = time.time()
     s3.put_object(Bucket=outputs.data_bucket, Key=key, Body=file.read_bytes())
     manifest = _wait_for_manifest(s3, outputs.data_bucket, f"{results}manifest.json", began)
-    _say(f"aws s3 cp s3://{outputs.data_bucket}/{manifest['results'][0]['key']} -")
+    say(f"aws s3 cp s3://{outputs.data_bucket}/{manifest['results'][0]['key']} -")
     print(s3.get_object(Bucket=outputs.data_bucket, Key=manifest["results"][0]["key"])["Body"].read().decode())
     return manifest
 
@@ -113,9 +114,9 @@ def _wait_for_manifest(s3: Any, bucket: str, key: str, began: float) -> Any:
             if datetime.fromisoformat(manifest["finished"]).timestamp() >= began and manifest["state"] == "finished":
                 return manifest
             if manifest["state"] == "failed":
-                raise _CommandFailed(f"the file was not scored: {manifest['reason']}")
+                raise CommandFailed(f"the file was not scored: {manifest['reason']}")
         time.sleep(0.3)
-    raise _CommandFailed(f"no results after {_PATIENCE} s; look at .local/ministack.log")
+    raise CommandFailed(f"no results after {_PATIENCE} s; look at .local/ministack.log")
 
 
 def _summary(outputs: Outputs, answer: Any, manifest: Any, seconds: float) -> None:
@@ -135,16 +136,18 @@ def _summary(outputs: Outputs, answer: Any, manifest: Any, seconds: float) -> No
     )
 
 
-def _heading(text: str) -> None:
+def heading(text: str) -> None:
+    """What comes next."""
     print(f"\n{text}", flush=True)
 
 
-def _say(command: str) -> None:
+def say(command: str) -> None:
+    """A command as a user types it."""
     print(f"  $ {command}", flush=True)
 
 
-class _CommandFailed(Exception):
-    pass
+class CommandFailed(Exception):
+    """A step of the demo did not do what it is to show."""
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from functions.predict import telemetry
 from functions.predict.live import LiveModel
@@ -13,14 +13,16 @@ from slipway.answers import Answer, answer
 from slipway.artifact import Manifest
 from slipway.encoding import Encoded
 from slipway.errors import InvalidRequest, RequestTooLarge
-from slipway.explain import Explanation, explain
 from slipway.predictor import Predictor
 from slipway.requests import PredictRequest
 from slipway.settings import Settings
 
+if TYPE_CHECKING:
+    from functions.predict.router import Routed, Router
+    from slipway.explain import Explanation
 
-@dataclass(frozen=True, slots=True)
-class Target:
+
+class Target(NamedTuple):
     """Who is asked: a model by name; a version or label of it, or "" for whatever serves ``request_id``."""
 
     model: str
@@ -28,23 +30,25 @@ class Target:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """For a dialect to render. ``explanations`` has one a text where they were asked for."""
 
     answers: list[Answer]
     manifest: Manifest
     backend: str
-    explanations: Sequence[Explanation] = ()
+    explanations: "Sequence[Explanation]" = ()
 
 
 class Answering:
-    """The one way from texts to answers: budget, model, shadow, telemetry."""
+    """The one way from texts to answers: budget, model, CPU or GPU, shadow, telemetry."""
 
-    def __init__(self, settings: Settings, models: Models, shadowing: Shadowing) -> None:
+    def __init__(
+        self, settings: Settings, models: Models, shadowing: Shadowing, router: "Router | None" = None
+    ) -> None:
         self._settings = settings
         self._models = models
         self._shadowing = shadowing
+        self._router = router
 
     def predictor(self, target: Target) -> Predictor:
         """Raises UnknownResource or ModelUnavailable."""
@@ -59,13 +63,20 @@ class Answering:
             request.texts, truncation=request.parameters.truncation, source=request.source
         )
         tokens = self._require_budget(encoded, request.source)
-        answers = answer(predictor.classify(encoded), predictor.manifest, request.parameters)
+        routed = self._route(request, target, predictor, tokens)
+        if routed:
+            answers, backend = routed
+        else:
+            answers = answer(predictor.classify(encoded), predictor.manifest, request.parameters)
+            backend = _backend(predictor)
         if not target.version:
             self._shadow(model, target, request, answers)
-        return self._record(Answered(answers, predictor.manifest, _backend(predictor)), tokens, started)
+        return self._record(Answered(answers, predictor.manifest, backend), tokens, started)
 
     def explain(self, request: PredictRequest, target: Target) -> Answered:
         """Classify the texts and weigh their words; all of them share one budget of tokens."""
+        from slipway.explain import explain  # no prediction needs it
+
         started = time.perf_counter()
         if request.parameters.truncation != "right":
             raise InvalidRequest(
@@ -79,6 +90,12 @@ class Answering:
         answers = answer([explanation.base for explanation in found], predictor.manifest, request.parameters)
         answered = Answered(answers, predictor.manifest, _backend(predictor), found)
         return self._record(answered, sum(explanation.cost for explanation in found), started)
+
+    def _route(self, request: PredictRequest, target: Target, predictor: Predictor, tokens: int) -> "Routed | None":
+        """The GPU's answers, where it is asked: it has the live version of the default model."""
+        if self._router is None or target.version or target.model != self._settings.model:
+            return None
+        return self._router.predict(request, predictor.manifest.version, tokens)
 
     def _require_budget(self, encoded: Sequence[Encoded], source: str) -> int:
         tokens = sum(each.cost for each in encoded)

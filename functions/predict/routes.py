@@ -5,6 +5,7 @@ tenth of a second of every cold start (docs/decisions.md).
 """
 
 import re
+from collections.abc import Callable
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from slipway.settings import Settings
 
 if TYPE_CHECKING:
     from functions.predict.batches import Batches
+    from functions.predict.router import Router
 
 _PAGES = Path(__file__).with_name("pages")
 _HTML = "text/html; charset=utf-8"
@@ -76,13 +78,20 @@ ROUTES: tuple[tuple[str, str, str], ...] = (
 class Service:
     """The routes of one function over its models."""
 
-    def __init__(self, settings: Settings, models: Models, shadowing: Shadowing) -> None:
+    def __init__(
+        self, settings: Settings, models: Models, shadowing: Shadowing, router: "Router | None" = None
+    ) -> None:
         self._settings = settings
         self._model = settings.model
         self._models = models
         self._limits = Limits(settings.max_body_bytes, settings.max_instances)
-        self._answering = Answering(settings, models, shadowing)
-        self._routes = [(method, _pattern(path), getattr(self, name)) for method, path, name in ROUTES]
+        self._answering = Answering(settings, models, shadowing, router)
+        self._routes: list[tuple[str, re.Pattern[str], Callable[..., Response]]] = [
+            (method, _pattern(path), getattr(self, name)) for method, path, name in ROUTES
+        ]
+        self._whole: dict[tuple[str, str], Callable[[Request], Response]] = {
+            (method, path): getattr(self, name) for method, path, name in ROUTES if "<" not in path
+        }
 
     def handle(self, event: Event) -> Response:
         """Answer one event: with a problem document whatever happens."""
@@ -184,12 +193,13 @@ class Service:
         return Batches(self._settings)
 
     def _dispatch(self, request: Request) -> Response:
+        if whole := self._whole.get((request.method, request.path)):
+            return whole(request)
         allowed = set()
         for method, pattern, answer in self._routes:
             if found := pattern.fullmatch(request.path):
                 if method == request.method:
-                    response: Response = answer(request, **found.groupdict())
-                    return response
+                    return answer(request, **found.groupdict())
                 allowed.add(method)
         what = f"{request.method} {request.path[:200]}"
         if allowed:

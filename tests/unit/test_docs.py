@@ -48,7 +48,7 @@ def test_every_argument_of_a_deployment_is_documented_or_left_to_infra_settings(
 
 # Words of the Embedded Metric Format itself.
 EMF = {"Slipway", "Count", "Milliseconds", "Timestamp", "CloudWatchMetrics", "Namespace"}
-EMF |= {"Dimensions", "Metrics", "Name", "Unit", "Root"}
+EMF |= {"Dimensions", "Metrics", "Name", "Unit", "Root", "LambdaContext"}
 
 
 def test_every_metric_is_documented() -> None:

@@ -20,7 +20,8 @@
     └── SettingsError            a missing or unusable environment variable
 
 ``slipway.problems.to_problem`` is the one place that maps the tree to HTTP; ``model_build.cli`` is the one that maps
-it to exit codes. What ``slipway.client`` raises is drawn in ``slipway.client.errors``.
+it to exit codes. What ``slipway.client`` raises is drawn in ``slipway.client.errors``; what prices raise is
+``slipway.prices.PriceError``.
 """
 
 from collections.abc import Sequence

@@ -3,11 +3,10 @@
 models/<model>/<version>/…              immutable; complete once its manifest.json is there, which is written last
 models/<model>/live.json                replaced by conditional write (If-Match)
 models/<model>/ledger/<time>-<version>.json   created by conditional write (If-None-Match), never changed
+models/<model>/traffic.json             replaced every minute where there is a GPU: see ``slipway.pulse``
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,9 +19,10 @@ from slipway.settings import in_lambda_with_credentials
 if TYPE_CHECKING:
     from slipway.differences import Difference
     from slipway.objects import Objects
+    from slipway.pulse import Pulse
     from slipway.quick_objects import QuickObjects
 
-_LIVE = "live.json"
+_LIVE, _TRAFFIC = "live.json", "traffic.json"
 _Candidate = TypeVar("_Candidate", Canary, Shadow)
 
 
@@ -72,14 +72,15 @@ class Store:
         variant = variant or Manifest.from_json(manifest, source=self._objects.url(f"{version}/{MANIFEST}")).serve
         try:
             into.mkdir(parents=True, exist_ok=True)
-            scratch = Path(tempfile.mkdtemp(dir=into))
+            scratch = into / f".{version}-{os.urandom(8).hex()}"
+            scratch.mkdir(mode=0o700)
             try:
                 for name in serving_files(variant):
                     self._objects.download(f"{version}/{name}", scratch / name)
                 (scratch / MANIFEST).write_bytes(manifest)
                 self._appear(scratch, target)
             finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+                _remove_if_left(scratch)
         except NoSuchObject as error:
             raise ArtifactError(f"{self.model} {version} is not complete: {error.detail}") from error
         except OSError as error:
@@ -164,6 +165,17 @@ class Store:
 
         return compare_manifests(self.manifest(a), self.manifest(b))
 
+    def pulse(self) -> "Pulse | None":
+        """What was last written of the model's traffic, or None."""
+        from slipway.pulse import Pulse  # only a function with a GPU beside it asks
+
+        found = self._objects.read(_TRAFFIC)
+        return Pulse.from_json(found[0]) if found else None
+
+    def write_pulse(self, pulse: "Pulse") -> None:
+        """Replace it."""
+        self._objects.write(_TRAFFIC, [pulse.to_json()])
+
     def _switch(self, change: Callable[[Live | None], Live], *, attempts: int) -> Live:
         for _ in range(attempts):
             present, etag = self._live()
@@ -246,6 +258,13 @@ def _open(bucket: str, prefix: str, client: Any, *, serving: bool) -> "Objects |
     from slipway.objects import Objects
 
     return Objects(bucket, prefix, client)
+
+
+def _remove_if_left(scratch: Path) -> None:
+    if scratch.exists():
+        import shutil  # no start needs it, and it brings two decompressors along
+
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _candidate(role: type[_Candidate], version: str, part: float) -> _Candidate:
