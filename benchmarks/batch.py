@@ -6,14 +6,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
-from benchmarks.measure import Rounds, Sample, middle, ratio, take_turns
+from benchmarks.measure import Measure, Rounds, Sample, middle, ratio, take_turns
 from benchmarks.options import ROOT, Options
-from benchmarks.peers.worker import environment
+from benchmarks.peers.roster import Entry, main_peer, running
+from benchmarks.peers.worker import Worker, environment
 from benchmarks.tables import Measured, Table, megabytes
 from benchmarks.texts import Texts
 from slipway.artifact import read_manifest
@@ -28,6 +29,8 @@ from slipway.predictor import Predictor, load_predictor
 _ROWS = (10_000, 100_000, 1_000_000)
 _KINDS_OF_TEXT = 5_000
 _LONGEST = 300.0  # seconds of one way over one file
+_PIPELINE = Entry("transformers pipeline, batches of 32", lambda o: main_peer("pipeline", o.base, "--batch", 32))
+_PIPELINE_TEXTS = 256  # of the same, long-tailed: it takes a hundredth of a second a text
 _MEGABYTES = (50, 1_000)
 
 
@@ -41,36 +44,46 @@ def _speed(options: Options) -> Table:
     predictor = load_predictor(artifact)
     texts = Texts.of(artifact).long_tailed(_KINDS_OF_TEXT)
     folder = options.folder("batch")
-    rows, notes = [], []
-    for count in _ROWS if not options.quick else (500, 1_000):
-        expected = _seconds_for(count, texts, predictor)
-        if expected > _LONGEST:
-            notes.append(f"Not measured: {count:,} rows, which take {expected / 60:.0f} minutes here.")
-            continue
-        rows.append(_row(count, texts, predictor, folder, options))
+    rows = []
+    with running([_PIPELINE], options) as (workers, notes):
+        for count in _ROWS if not options.quick else (500, 1_000):
+            expected = _seconds_for(count, texts, predictor)
+            if expected > _LONGEST:
+                notes.append(f"Not measured: {count:,} rows, which take {expected / 60:.0f} minutes here.")
+                continue
+            rows.append(_row(count, texts, predictor, folder, workers, options))
     return Table(
         title="(i) Batch: rows a second, one process, one thread",
         reading="A CSV of texts of long-tailed lengths, planned, scored and joined on disk, beside the predictor alone "
         f"over the same texts in windows of {WINDOW:,}; medians of rounds that take turns. Overhead is the quotient of "
         "their CPU seconds.",
-        head=["rows", "rows/s, file to file", "rows/s, predictor alone", "overhead"],
+        head=["rows", "rows/s, file to file", "rows/s, predictor alone", "overhead", "texts/s, transformers pipeline"],
         rows=rows,
-        notes=[f"The model is {read_manifest(artifact).model} {predictor.manifest.version}.", *notes],
+        notes=[
+            f"The model is {read_manifest(artifact).model} {predictor.manifest.version}.",
+            f"The pipeline runs the 6 layers in fp32, in batches of 32, over {_PIPELINE_TEXTS} of the texts.",
+            *notes,
+        ],
     )
 
 
-def _row(count: int, texts: list[str], predictor: Predictor, folder: Path, options: Options) -> list[str]:
+def _row(
+    count: int, texts: list[str], predictor: Predictor, folder: Path, workers: Mapping[str, Worker], options: Options
+) -> list[str]:
     file = folder / f"{count}.csv"
     _write(file, islice(cycle(texts), count))
-    ways = {
+    ways: dict[str, Measure] = {
         "file": partial(_timed, lambda: _whole(file, predictor, folder / "out")),
         "alone": partial(_timed, lambda: _alone(list(islice(cycle(texts), count)), predictor)),
     }
+    for worker in workers.values():
+        ways["pipeline"] = partial(worker.time, [texts[:_PIPELINE_TEXTS]])
     rounds = 1 if count > _ROWS[0] else options.count(3, 1)
     found: dict[str, Rounds] = take_turns(ways, rounds=rounds, progress=options.progress)
     file.unlink()
-    speeds = [f"{count / middle(found[way]):,.0f}" for way in ways]
-    return [f"{count:,}", *speeds, f"{ratio(found['file'], found['alone'], cpu=True) - 1:+.1%}"]
+    speeds = [f"{count / middle(found[way]):,.0f}" for way in ("file", "alone")]
+    pipeline = f"{_PIPELINE_TEXTS / middle(found['pipeline']):,.0f}" if workers else ""
+    return [f"{count:,}", *speeds, f"{ratio(found['file'], found['alone'], cpu=True) - 1:+.1%}", pipeline]
 
 
 def _whole(file: Path, predictor: Predictor, out: Path) -> None:

@@ -135,17 +135,17 @@ def build_tokenizer(packed: Packed) -> PreTrainedTokenizerFast:
     """SentencePiece's unigram model as Hugging Face's tokenizers run it."""
     special = packed.special
     tokenizer = Tokenizer(models.Unigram(packed.pieces, unk_id=special["<unk>"], byte_fallback=False))
-    tokenizer.normalizer = normalizers.Sequence(  # type: ignore[assignment]
+    tokenizer.normalizer = normalizers.Sequence(
         [normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")  # type: ignore[assignment]
-    tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
     tokenizer.add_special_tokens([AddedToken(name, special=True) for name in special])
-    tokenizer.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
+    tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[(name, special[name]) for name in ("<s>", "</s>")]
     )
     named: dict[str, Any] = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named)  # type: ignore[no-untyped-call]
 
 
 def main(wheel: str, directory: str) -> None:

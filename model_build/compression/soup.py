@@ -29,7 +29,8 @@ def choose(
     ``scores`` are those of the networks alone.
     """
     best, *others = sorted(range(len(networks)), key=lambda index: -scores[index])
-    kept, reached = (best,), scores[best]
+    kept: tuple[int, ...] = (best,)
+    reached = scores[best]
     mixed = copy.deepcopy(networks[best])
     for index in others:
         mixed.load_state_dict(mean_weights([networks[i] for i in (*kept, index)]))
