@@ -131,6 +131,8 @@ def _whole(found: Mapping[str, Rounds], rounds: int) -> Table:
             "process. The naive Lambda runs under awslambdaric too and has its model on disk.",
             "Every start has OPENBLAS_NUM_THREADS=1, which our image sets, and OMP_NUM_THREADS=1: the floor would be "
             "higher without.",
+            "Ours start without the garbage collector, which has nothing to find then; the floor and the naive Lambda "
+            "start as Python does by default.",
         ],
     )
 
@@ -153,6 +155,10 @@ def _by_part(totals: Mapping[str, Rounds], parts: Mapping[str, Parts]) -> Table:
         "stopwatch, which took turns with those above.",
         head=["", *(f"{name}, {clock}" for name in names.values() for clock in ("CPU", "wall"))],
         rows=rows,
+        notes=[
+            "The function reads the store while it imports the predictor, which here is imported before: parts overlap "
+            "less. What obstore's own threads take is in the rest.",
+        ],
     )
 
 

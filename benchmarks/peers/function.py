@@ -40,6 +40,8 @@ class Clocked:
 
     def __getattr__(self, name: str) -> Any:
         function = getattr(self._inner, name)
+        if not callable(function):
+            return function
 
         def clocked(*args: Any, **kwargs: Any) -> Any:
             wall, cpu = time.perf_counter(), time.process_time()
@@ -48,7 +50,8 @@ class Clocked:
             Clocked.spent = (before[0] + time.perf_counter() - wall, before[1] + time.process_time() - cpu)
             return result
 
-        return clocked if callable(function) else function
+        self.__dict__[name] = clocked  # made once: it would count as the handler's own
+        return clocked
 
 
 def _load() -> Mapping[str, Prepare]:
@@ -93,7 +96,7 @@ def _clock_the_libraries() -> None:
         encoder.tokenizer = Clocked(encoder.tokenizer)  # type: ignore[assignment]
         return encoder
 
-    predictor.open_session = lambda path: Clocked(open_session(path))
+    predictor.open_session = lambda *given: Clocked(open_session(*given))
     Encoder.load = load_clocked  # type: ignore[method-assign]
 
 

@@ -1,4 +1,12 @@
-"""Our predictor from a directory on disk to its first answer: ``ARTIFACT TEXT``."""
+"""Our predictor from a directory on disk to its first answer: ``ARTIFACT TEXT``.
+
+Without the garbage collector, as functions/predict/handler.py starts.
+"""
+# ruff: noqa: E402  the other imports run without the collector
+
+import gc
+
+gc.disable()
 
 import sys
 from pathlib import Path

@@ -1,9 +1,14 @@
-"""Seconds by part, on the clock and of the processor; a part does not count what parts inside it took."""
+"""Seconds by part, on the clock and of the processor; a part does not count what parts inside it took.
+
+Parts of several threads may overlap: the processor's seconds are those of the thread that a part runs in.
+"""
 
 import functools
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any
 
 
@@ -12,21 +17,22 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.parts: dict[str, list[float]] = {}
-        self._inside: list[list[float]] = []
+        self._inside: dict[int, list[list[float]]] = defaultdict(list)  # of each thread
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
         """What happens in this block."""
-        self._inside.append([0.0, 0.0])
+        stack = self._inside[get_ident()]
+        stack.append([0.0, 0.0])
         before = self._now()
         try:
             yield
         finally:
             took = [after - start for after, start in zip(self._now(), before, strict=True)]
-            inside = self._inside.pop()
+            inside = stack.pop()
             self.add(name, *(whole - part for whole, part in zip(took, inside, strict=True)))
-            if self._inside:
-                self._inside[-1] = [sum(pair) for pair in zip(self._inside[-1], took, strict=True)]
+            if stack:
+                stack[-1] = [sum(pair) for pair in zip(stack[-1], took, strict=True)]
 
     def add(self, name: str, wall: float, cpu: float) -> None:
         """Count seconds that were measured elsewhere."""
@@ -47,4 +53,4 @@ class Stopwatch:
 
     @staticmethod
     def _now() -> tuple[float, float]:
-        return time.perf_counter(), time.process_time()
+        return time.perf_counter(), time.thread_time()

@@ -1,7 +1,7 @@
 """API Gateway's REST proxy events as requests, and answers as what it sends back."""
 
-import base64
 import json
+from binascii import a2b_base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +20,6 @@ class Request:
         self._event = event
         self.method: str = event["httpMethod"]
         self.path: str = event["path"]
-        self._headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
 
     @property
     def id(self) -> str:
@@ -34,7 +33,11 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """The header whose name in lower case is ``name``."""
-        return self._headers.get(name)
+        headers = self._event.get("headers") or {}
+        for given in headers:
+            if len(given) == len(name) and given.lower() == name:
+                return str(headers[given])
+        return None
 
     def json_body(self) -> bytes:
         """The body of what says it is JSON, or says nothing. Raises UnsupportedMedia."""
@@ -47,7 +50,7 @@ class Request:
         if not self._event.get("isBase64Encoded"):
             return str(body).encode("utf-8", "surrogatepass")
         try:
-            return base64.b64decode(body, validate=True)
+            return a2b_base64(body, strict_mode=True)
         except ValueError as error:
             raise MalformedRequest("The body is marked as base64 and is not.") from error
 

@@ -13,18 +13,20 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
 from functions.predict.loading import LABELS, Loader
 from functions.predict.serving import Chosen, Serving, labels_of, size_of
 from slipway.errors import ModelUnavailable, SlipwayError, UnknownResource
-from slipway.predictor import Predictor
 from slipway.releases import Live, choose_shadow, choose_version, release_stack
 from slipway.settings import Settings
 from slipway.store import Store
+
+if TYPE_CHECKING:
+    from slipway.predictor import Predictor
 
 _KEPT_BESIDE_LIVE = 2  # versions that callers address by name; the least recently used one goes
 _LONGEST_WAIT = 20.0  # of a request for a refresh; API Gateway gives up after 29 s
@@ -64,7 +66,11 @@ class LiveModel:
         """Versions that could not be served when they were last tried, with the reason."""
         return self._loader.refused
 
-    def current(self) -> Predictor:
+    def begin(self) -> None:
+        """Begin to load what is live, beside whatever the caller does next."""
+        self._start_refresh()
+
+    def current(self) -> "Predictor":
         """The live version's predictor, at most ``stale_seconds`` behind ``live.json`` while S3 answers.
 
         Raises ModelUnavailable if no version can be served.
@@ -81,7 +87,7 @@ class LiveModel:
         canary = serving.candidates.get(version) if version != serving.pointer.version else None
         return Chosen(canary, "canary") if canary else Chosen(serving.live, "live")
 
-    def shadow(self, request_id: str) -> Predictor | None:
+    def shadow(self, request_id: str) -> "Predictor | None":
         """The candidate that is to score this request after it was answered; None if it is not in the sample.
 
         Never waits, and is None as well until the candidate is loaded.
@@ -91,7 +97,7 @@ class LiveModel:
         candidate = serving.candidates.get(version) if serving and version else None
         return candidate if serving and candidate is not serving.live else None
 
-    def version(self, version: str) -> Predictor:
+    def version(self, version: str) -> "Predictor":
         """The predictor of any published version, or of a label: ``live``, ``canary``, ``shadow``.
 
         Raises UnknownResource if there is no such version or nothing has the label, ModelUnavailable if it is refused
@@ -152,7 +158,10 @@ class LiveModel:
 
     def _ask(self) -> Serving:
         """What serves now; for a request that waited for it, even if it was unloaded again at once."""
-        serving, stale = self._serving, self._age() > self._settings.stale_seconds
+        serving, age = self._serving, self._age()
+        if serving is not None and age < self._settings.poll_seconds:
+            return serving
+        stale = age > self._settings.stale_seconds
         refresh = self._start_refresh()
         if refresh and (serving is None or stale):
             with suppress(TimeoutError):
@@ -202,18 +211,18 @@ class LiveModel:
             self._checked = self._clock()
         return serving or self._serving
 
-    def _loaded_live(self, pointer: Live) -> Predictor | None:
+    def _loaded_live(self, pointer: Live) -> "Predictor | None":
         """The version that the pointer names; where that is refused, the one that serves or the last good one."""
         serving = self._serving
         named = self._loader.follow(pointer.version, serving=serving.live.manifest.version if serving else None)
         return named or (serving.live if serving else self._last_good())
 
-    def _last_good(self) -> Predictor | None:
+    def _last_good(self) -> "Predictor | None":
         before = release_stack(self._store.history())[-2::-1]
         loaded = (self._loader.follow(version, serving=None) for version in before)
         return next((predictor for predictor in loaded if predictor), None)
 
-    def _switch(self, pointer: Live, live: Predictor) -> Serving:
+    def _switch(self, pointer: Live, live: "Predictor") -> Serving:
         """Serve what the pointer names, as far as it is in memory, and free what it names no more."""
         serving, swapped, gone = self._replace(pointer, live)
         if swapped:
@@ -221,7 +230,7 @@ class LiveModel:
         self._remove_files(gone)
         return serving
 
-    def _replace(self, pointer: Live, live: Predictor) -> tuple[Serving, bool, list[str]]:
+    def _replace(self, pointer: Live, live: "Predictor") -> tuple[Serving, bool, list[str]]:
         """What serves from now on, whether another version is live with it, and the versions that are named no more."""
         with self._lock:
             before = self._serving.predictors() if self._serving else {}
@@ -263,17 +272,17 @@ class LiveModel:
         else:
             self._remove_files([version])
 
-    def _admit(self, version: str, predictor: Predictor) -> bool:
+    def _admit(self, version: str, predictor: "Predictor") -> bool:
         """False if it was withdrawn while it was being loaded."""
         with self._lock:
             serving = self._serving
             if serving is None or version not in serving.pointer.candidates():
                 return False
-            self._serving = replace(serving, candidates={**serving.candidates, version: predictor})
+            self._serving = serving._replace(candidates={**serving.candidates, version: predictor})
             self._others.pop(version, None)
             return True
 
-    def _labelled(self, label: str, serving: Serving) -> Predictor:
+    def _labelled(self, label: str, serving: Serving) -> "Predictor":
         if label == "live":
             return serving.live
         version = labels_of(serving.pointer).get(label)
@@ -290,7 +299,7 @@ class LiveModel:
 
     # --- memory
 
-    def _keep(self, version: str, predictor: Predictor) -> None:
+    def _keep(self, version: str, predictor: "Predictor") -> None:
         """Among the versions addressed by name, of which the least recently used go."""
         with self._lock:
             self._others.pop(version, None)

@@ -1,17 +1,19 @@
 """Versions from the store into memory: fetched, opened and checked once, and refused for a while where that fails."""
 
-import shutil
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from aws_lambda_powertools import Logger
 
 from slipway.errors import ArtifactError, ModelUnavailable, SlipwayError, StoreError, UnknownResource, UnknownVersion
-from slipway.predictor import REPLAY_TOKENS, Predictor, load_predictor
 from slipway.settings import function_vcpus
 from slipway.store import Store
+
+if TYPE_CHECKING:
+    from slipway.predictor import Predictor
 
 LABELS = ("live", "canary", "shadow")
 _REFUSED_SECONDS = 60.0  # before a refused version is tried again: somebody may have mended the store
@@ -35,7 +37,7 @@ class Loader:
         self._turns: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
         self._lock = threading.Lock()  # of the fields, never held over I/O
 
-    def follow(self, version: str, *, serving: str | None) -> Predictor | None:
+    def follow(self, version: str, *, serving: str | None) -> "Predictor | None":
         """A version that ``live.json`` names; None if it is refused, now or less than a minute ago.
 
         ``serving`` is the version that answers all the same, for the log. Raises StoreError if S3 cannot be asked.
@@ -48,7 +50,7 @@ class Loader:
             self._refuse(version, error, serving)
             return None
 
-    def named(self, version: str, *, serving: str | None) -> Predictor:
+    def named(self, version: str, *, serving: str | None) -> "Predictor":
         """A version that a caller names.
 
         Raises UnknownResource if there is no such version, ModelUnavailable if it is refused or cannot be fetched.
@@ -78,9 +80,9 @@ class Loader:
     def remove_files(self, version: str) -> None:
         """Free /tmp. A session that is still answering keeps its mapped weights: the kernel frees them after it."""
         with self._turn(version):
-            shutil.rmtree(self._cache / version, ignore_errors=True)
+            _remove(self._cache / version)
 
-    def _load(self, version: str) -> Predictor:
+    def _load(self, version: str) -> "Predictor":
         with self._turn(version):
             predictor = self._open.get(version)
             if predictor is None:
@@ -89,12 +91,14 @@ class Loader:
             self.refused = {other: why for other, why in self.refused.items() if other != version}
         return predictor
 
-    def _load_files(self, version: str) -> Predictor:
+    def _load_files(self, version: str) -> "Predictor":
         directory = self._store.fetch(version, None, self._cache)
+        from slipway.predictor import REPLAY_TOKENS, load_predictor  # at a start, while the files arrive
+
         try:
             return load_predictor(directory, threads=function_vcpus(), replay_tokens=REPLAY_TOKENS)
         except ArtifactError:
-            shutil.rmtree(directory, ignore_errors=True)  # the next try downloads it again
+            _remove(directory)  # the next try downloads it again
             raise
 
     def _turn(self, version: str) -> threading.Lock:
@@ -107,3 +111,9 @@ class Loader:
             self.refused = {**self.refused, version: str(error)}
             self._refused_at[version] = self._clock()
         self._logger.error("version refused", model_version=version, reason=str(error), still_serving=serving)
+
+
+def _remove(directory: Path) -> None:
+    import shutil  # no start needs it, and it brings two decompressors along
+
+    shutil.rmtree(directory, ignore_errors=True)

@@ -36,27 +36,31 @@ class Models:
         self._logger = logger
         self._clock = clock
         self.budget = (settings.model_memory_mb or function_memory_mb() // 2) << 20  # bytes
+        self._names = settings.model_names()
         self._made: dict[str, LiveModel] = {}  # the most recently used one last
+        self._last: tuple[str, LiveModel] | None = None
         self._lock = threading.Lock()
         self.default = self.get(settings.model)
 
     def names(self) -> list[str]:
         """The default model first."""
-        return self._settings.model_names()
+        return self._names
 
     def get(self, name: str) -> LiveModel:
         """The model of that name, which from now on is the one that was used last. It loads when it is first asked.
 
         Raises UnknownResource if this deployment does not serve it.
         """
-        if name not in self.names():
+        last = self._last
+        if last and last[0] == name:
+            return last[1]
+        if name not in self._names:
             raise self._unknown(name)
         with self._lock:
-            last = next(reversed(self._made), None)
             model = self._made.pop(name, None) or self._make(name)
             self._made[name] = model
-        if name != last:  # the one that was used last stays whatever its size, so another one may have to go now
-            self._keep_budget()
+            self._last = name, model
+        self._keep_budget()  # the one that was used last stays whatever its size, so another one may have to go now
         return model
 
     def expire(self) -> None:

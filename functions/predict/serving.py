@@ -1,35 +1,34 @@
 """What a function has in memory of one model, and what a request gets of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from functions.predict.loading import LABELS
 from slipway.artifact import serving_files
-from slipway.predictor import Predictor
 from slipway.releases import Live
 
+if TYPE_CHECKING:
+    from slipway.predictor import Predictor
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+
+class Chosen(NamedTuple):
     """What answers one request, and as what."""
 
-    predictor: Predictor
+    predictor: "Predictor"
     role: Literal["live", "canary"]
 
 
-@dataclass(frozen=True)
-class Serving:
+class Serving(NamedTuple):
     """What the pointer named, as far as it is in memory. Replaced whole, so that no request sees half of a switch.
 
     ``live`` is the last good version where the one that ``pointer`` names is refused.
     """
 
     pointer: Live
-    live: Predictor
-    candidates: Mapping[str, Predictor] = field(default_factory=dict)
+    live: "Predictor"
+    candidates: Mapping[str, "Predictor"]
 
-    def predictors(self) -> dict[str, Predictor]:
+    def predictors(self) -> dict[str, "Predictor"]:
         """All of them by version, the live one first."""
         return {self.live.manifest.version: self.live, **self.candidates}
 
@@ -45,7 +44,7 @@ def labels_of(pointer: Live) -> dict[str, str]:
     return {label: candidate.version for label, candidate in named.items() if candidate}
 
 
-def size_of(predictor: Predictor) -> int:
+def size_of(predictor: "Predictor") -> int:
     """Bytes of the files that it opened."""
     manifest = predictor.manifest
     return sum(manifest.files[name].size for name in serving_files(manifest.serve))

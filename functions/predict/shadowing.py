@@ -7,7 +7,7 @@ request is served. What does not fit into the queue is dropped and counted: a sa
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from aws_lambda_powertools import Logger
 
@@ -23,8 +23,7 @@ Encode = Callable[[], Sequence[Encoded]]
 Report = Callable[[str, int, int, float], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(NamedTuple):
     candidate: Predictor
     encoded: Sequence[Encoded] | Encode
     labels: Sequence[str]

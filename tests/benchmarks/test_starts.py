@@ -1,6 +1,7 @@
 """Fresh processes: what they say, what they are charged for, and what happens to one that fails."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,18 @@ def test_a_part_does_not_count_what_parts_inside_it_took() -> None:
         with watch.part("inner"):
             time.sleep(0.05)
     assert 0.01 <= watch.parts["outer"][0] < 0.05 <= watch.parts["inner"][0]
+
+
+def test_a_part_of_another_thread_is_not_inside() -> None:
+    watch = Stopwatch()
+    with watch.part("here"), ThreadPoolExecutor(1) as pool:
+        pool.submit(_sleep, watch, 0.05).result()
+    assert watch.parts["here"][0] >= 0.05 <= watch.parts["there"][0]
+
+
+def _sleep(watch: Stopwatch, seconds: float) -> None:
+    with watch.part("there"):
+        time.sleep(seconds)
 
 
 def test_a_wrapped_function_is_a_part_and_answers_as_before() -> None:

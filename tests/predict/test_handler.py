@@ -1,8 +1,11 @@
 """The handler as Lambda imports it: what happens at init, and what one event gives."""
 
+import gc
 import importlib
 import json
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -40,6 +43,8 @@ def load(
     sys.modules.pop(MODULE, None)
     for cache in caches:
         shutil.rmtree(cache)
+    gc.enable()  # where the import ended with an error
+    gc.unfreeze()  # or the tests' own garbage would stay
 
 
 @pytest.fixture
@@ -63,6 +68,19 @@ def test_a_function_that_is_deployed_before_its_first_model_starts_and_says_so(
     call = caller(load().handler)
     assert call("GET", "/v2/health/live").status == 200
     assert call.predict("a film").status == 503
+
+
+def test_the_collector_is_back_after_init_and_passes_over_what_init_has_left(load: Callable[[], ModuleType]) -> None:
+    load()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
+
+
+def test_the_store_is_read_before_the_predictor_is_imported() -> None:
+    program = "import functions.predict.models, slipway.store, sys; print(*{'numpy', 'tokenizers'} & set(sys.modules))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
 
 
 def test_a_missing_setting_is_named_at_init(load: Callable[[], ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,15 @@ def test_the_first_promotion_is_served_at_once(models: LiveModel, store: Store, 
     assert _version(models) == version
 
 
+def test_what_was_begun_is_there_when_it_is_asked_for(
+    models: LiveModel, promoted: str, settled: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models.begin()
+    settled()
+    monkeypatch.setattr(Store, "fetch", lambda *_: pytest.fail("it was fetched again"))
+    assert _version(models) == promoted
+
+
 def test_a_fresh_answer_of_the_store_is_not_asked_for_again(
     models: LiveModel, store: Gate, promoted: str, clock: Any
 ) -> None:
@@ -802,7 +811,8 @@ def test_no_request_fails_or_waits_for_a_model_while_candidates_come_and_go_and_
     third, done = another(3), threading.Event()
 
     def request(name: int) -> set[tuple[str, str]]:
-        seen, number = set(), 0
+        seen: set[tuple[str, str]] = set()
+        number = 0
         while not done.is_set():
             number += 1
             chosen = models.choose(f"{name} {number}")

@@ -40,6 +40,6 @@ def test_windows_count_by_their_mean(predictor: Predictor) -> None:
     (encoded,) = predictor.encoder.encode([text], truncation="windows")
     assert len(encoded.windows) > 1
     (whole,) = predictor.predict([text], truncation="windows")
-    parts = [replace(encoded, windows=(window,)) for window in encoded.windows]
+    parts = [encoded._replace(windows=(window,)) for window in encoded.windows]
     mean = np.mean([part.logits for part in predictor.classify(parts)], axis=0)
     np.testing.assert_allclose(whole.logits, mean, atol=1e-5)

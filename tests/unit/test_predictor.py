@@ -71,6 +71,19 @@ def test_softmax_sums_to_one_keeps_the_order_and_ignores_a_shift(rows: list[list
     assert np.array_equal(probabilities.max(axis=-1), probabilities[np.arange(len(rows)), logits.argmax(axis=-1)])
 
 
+@given(
+    labels=st.integers(2, 12),
+    temperature=st.floats(0.05, 20),
+    seed=st.integers(0, 10_000),
+)
+def test_few_labels_are_calibrated_as_many_are(labels: int, temperature: float, seed: int) -> None:
+    logits = np.random.default_rng(seed).normal(scale=20, size=(3, labels)).astype(np.float32)
+    found = calibrate(logits, temperature, "single-label")
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, softmax(logits.astype(np.float64) / temperature), rtol=1e-6, atol=1e-37)
+    assert (found == np.concatenate([calibrate(row[None], temperature, "single-label") for row in logits])).all()
+
+
 def test_huge_logits_are_certain() -> None:
     huge = np.array([[3e38, -3e38]], np.float32)
     assert softmax(huge).tolist() == [[1.0, 0.0]]
@@ -135,7 +148,7 @@ def test_a_changed_golden_probability_is_refused(predictor: Predictor) -> None:
     tolerance = predictor.manifest.tolerances["int8"]
     for shift, refused in ((tolerance * 1.5, True), (-tolerance * 1.5, True), (tolerance * 0.5, False)):
         moved = [value + shift for value in golden.probabilities["int8"]]
-        changed = dataclasses.replace(golden, probabilities={**golden.probabilities, "int8": moved})
+        changed = golden._replace(probabilities={**golden.probabilities, "int8": moved})
         if refused:
             with pytest.raises(ArtifactError, match=r"^model\.int8\.onnx .* a probability differs"):
                 _with_golden(predictor, changed).replay_golden("int8")
@@ -145,19 +158,19 @@ def test_a_changed_golden_probability_is_refused(predictor: Predictor) -> None:
 
 def test_a_limited_replay_classifies_the_shortest_and_encodes_all(predictor: Predictor) -> None:
     longest = max(predictor.manifest.golden, key=lambda golden: len(golden.token_ids))
-    wrong = dataclasses.replace(longest, probabilities={"int8": longest.probabilities["int8"][::-1]})
+    wrong = longest._replace(probabilities={"int8": longest.probabilities["int8"][::-1]})
     _with_golden(predictor, wrong).replay_golden("int8", tokens=len(longest.token_ids) - 1)
     for tokens in (None, 10_000):
         with pytest.raises(ArtifactError, match="a probability differs"):
             _with_golden(predictor, wrong).replay_golden("int8", tokens=tokens)
-    changed = dataclasses.replace(longest, token_ids=[*longest.token_ids[:-1], 4])
+    changed = longest._replace(token_ids=[*longest.token_ids[:-1], 4])
     with pytest.raises(ArtifactError, match="token ids differ"):
         _with_golden(predictor, changed).replay_golden("int8", tokens=1)
 
 
 def test_a_limited_replay_classifies_at_least_one(predictor: Predictor) -> None:
     shortest = min(predictor.manifest.golden, key=lambda golden: len(golden.token_ids))
-    wrong = dataclasses.replace(shortest, probabilities={"int8": shortest.probabilities["int8"][::-1]})
+    wrong = shortest._replace(probabilities={"int8": shortest.probabilities["int8"][::-1]})
     manifest = dataclasses.replace(predictor.manifest, golden=[wrong])
     with pytest.raises(ArtifactError, match="a probability differs"):
         Predictor(predictor._network, predictor.encoder, manifest).replay_golden("int8", tokens=0)
@@ -165,14 +178,14 @@ def test_a_limited_replay_classifies_at_least_one(predictor: Predictor) -> None:
 
 def test_changed_golden_token_ids_are_refused(predictor: Predictor) -> None:
     golden = predictor.manifest.golden[0]
-    changed = dataclasses.replace(golden, token_ids=[*golden.token_ids[:-1], 4])
+    changed = golden._replace(token_ids=[*golden.token_ids[:-1], 4])
     with pytest.raises(ArtifactError, match=r"^tokenizer\.json .* token ids differ"):
         _with_golden(predictor, changed).replay_golden("int8")
 
 
 def test_a_golden_probability_that_is_no_number_is_refused(predictor: Predictor) -> None:
     golden = predictor.manifest.golden[0]
-    changed = dataclasses.replace(golden, probabilities={"int8": [float("nan")] * 2})
+    changed = golden._replace(probabilities={"int8": [float("nan")] * 2})
     with pytest.raises(ArtifactError, match=r"model\.int8\.onnx"):
         _with_golden(predictor, changed).replay_golden("int8")
 
@@ -218,10 +231,7 @@ def test_the_graph_of_another_version_is_refused_by_the_golden_examples(
 ) -> None:
     for name in serving_files("int8")[1:]:
         shutil.copy(second_artifact / name, artifact / name)
-    golden = [
-        dataclasses.replace(g, probabilities={"int8": g.probabilities["int8"][::-1]})
-        for g in read_manifest(artifact).golden
-    ]
+    golden = [g._replace(probabilities={"int8": g.probabilities["int8"][::-1]}) for g in read_manifest(artifact).golden]
     with pytest.raises(ArtifactError, match="does not reproduce"):
         load_predictor(reseal(artifact, golden=golden))
 

@@ -1,15 +1,14 @@
 """Predictions as answers that every dialect renders: labels by name, in order, cut and abstained from as asked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from slipway.artifact import Manifest
 from slipway.predictor import Prediction
 from slipway.requests import Parameters
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One text's answer. ``scores`` has pairs of label and score, the highest first.
 
     ``label`` is None where the model abstains. In a multi-label task ``applying`` has the labels that apply, possibly

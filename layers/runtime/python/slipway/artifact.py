@@ -11,9 +11,9 @@ A version is ``<UTC time>-<first 12 hex digits of the manifest's digest>``; the 
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from slipway.errors import ArtifactError
 
@@ -43,16 +43,14 @@ def serving_files(variant: Variant) -> tuple[str, ...]:
     return TOKENIZER, model_file(variant), f"{model_file(variant)}.data"
 
 
-@dataclass(frozen=True, kw_only=True)
-class FileEntry:
+class FileEntry(NamedTuple):
     """Checksum (lower-case hex) and size in bytes of one file."""
 
     sha256: str
     size: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Golden:
+class Golden(NamedTuple):
     """A text, its token ids, and the probabilities (in the order of the labels) that each variant must give again."""
 
     text: str
@@ -99,18 +97,20 @@ class Manifest:
 
     def digest(self) -> str:
         """SHA-256 (hex) of the canonical JSON of every field but ``version``."""
-        content = {k: v for k, v in asdict(self).items() if k != "version"}
+        content = {k: v for k, v in self._content().items() if k != "version"}
         return hashlib.sha256(canonical_json(content)).hexdigest()
 
     def content_digest(self) -> str:
         """SHA-256 (hex) of what the same configuration, data and machine make again: no dates, times or pictures."""
-        content = {k: v for k, v in asdict(self).items() if k not in _NOT_REPRODUCED}
+        content = {k: v for k, v in self._content().items() if k not in _NOT_REPRODUCED}
         content["files"] = {k: v for k, v in content["files"].items() if k != CARD and not k.startswith(REPORT)}
         return hashlib.sha256(canonical_json(content)).hexdigest()
 
     def to_json(self) -> bytes:
         """The bytes of ``manifest.json``: indented, for people, with sorted keys."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        return (
+            json.dumps(self._content(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        )
 
     @classmethod
     def from_json(cls, raw: bytes, *, source: str) -> "Manifest":
@@ -132,6 +132,13 @@ class Manifest:
                 f"{source} was changed after the build: its content is not that of {manifest.version!r}."
             )
         return manifest
+
+    def _content(self) -> dict[str, Any]:
+        """Every field as JSON has it."""
+        content = {f.name: getattr(self, f.name) for f in fields(self)}
+        content["files"] = {name: entry._asdict() for name, entry in self.files.items()}
+        content["golden"] = [golden._asdict() for golden in self.golden]
+        return content
 
     def _expected_version(self) -> str:
         time = re.sub(r"[-:]|\.\d+", "", self.created)

@@ -1,8 +1,8 @@
 """Text to token ids: the one way, for training, gates, Lambda, the GPU endpoint and batch alike."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,7 @@ from slipway.requests import Truncation
 TokenIds = npt.NDArray[np.int32]
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """One text as the model sees it.
 
     Each of ``windows`` has shape (tokens,), special tokens included; there is one, unless the policy ``windows`` cut a
@@ -70,13 +69,13 @@ class Encoder:
         that the request calls the texts.
         """
         encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [self._fit(encoding.ids, f"{source}[{row}]", truncation) for row, encoding in enumerate(encodings)]
+        return [self._fit(encoding.ids, source, row, truncation) for row, encoding in enumerate(encodings)]
 
     def surround(self, ids: Sequence[int]) -> TokenIds:
         """Ids of a text's own tokens with the special ones around them, shape (tokens,)."""
         return np.array([*self._prefix, *ids, *self._suffix], np.int32)
 
-    def _fit(self, ids: list[int], field: str, truncation: Truncation) -> Encoded:
+    def _fit(self, ids: list[int], source: str, row: int, truncation: Truncation) -> Encoded:
         tokens = len(self._prefix) + len(ids) + len(self._suffix)
         if tokens <= self.max_tokens:
             return Encoded((self.surround(ids),), tokens)
@@ -85,7 +84,7 @@ class Encoder:
         if truncation == "error":
             raise InvalidRequest(
                 f"The text has {tokens} tokens; the model reads {self.max_tokens}.",
-                field=field,
+                field=f"{source}[{row}]",
                 remedy="Shorten it, or allow truncation: right, left or windows.",
             )
         seen = ids[: self.room] if truncation == "right" else ids[-self.room :]

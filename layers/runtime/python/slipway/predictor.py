@@ -6,10 +6,11 @@ that a single text pays for no thread pool and a batch uses every vCPU. Nothing 
 answer: the gates of ``model_build`` hold that.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ import onnxruntime as ort
 
 from slipway.artifact import TOKENIZER, Manifest, Task, Variant, model_file, read_manifest, serving_files, verify_files
 from slipway.encoding import Encoded, Encoder, TokenIds
-from slipway.errors import ArtifactError
+from slipway.errors import ArtifactError, ModelUnavailable
 from slipway.requests import Truncation
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ Logits = npt.NDArray[np.float32]
 
 PACK_TOKENS = 512  # 256 to 512 measured fastest (docs/model-log.md): larger packs fall out of the L2 cache
 RUN_TOKENS = 8  # what a run costs beside its tokens, counted in tokens (docs/model-log.md)
+_FEW_LABELS = 8  # up to which Python's own softmax is used
 REPLAY_TOKENS = 32  # golden examples that a function answers again at each cold start
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """``logits`` and ``probabilities`` have shape (labels,); in a single-label task probabilities sum to 1.
 
     ``tokens`` counts the whole text, before truncation.
@@ -44,21 +45,41 @@ class Prediction:
     truncated: bool
 
 
+class Device(NamedTuple):
+    """Where a network runs, and what packs are best there.
+
+    ``provider`` and ``options`` are onnxruntime's; ``run_tokens`` is what a run costs beside its tokens, in tokens.
+    """
+
+    name: Literal["cpu", "gpu"]
+    provider: str
+    pack_tokens: int
+    run_tokens: int
+    options: Mapping[str, str] = MappingProxyType({})
+
+
+CPU = Device("cpu", "CPUExecutionProvider", PACK_TOKENS, RUN_TOKENS)
+# Not measured yet: half a millisecond to launch a run, at some four million tokens a second. Memory is taken as it is
+# needed: by default each extension doubles the arena.
+GPU = Device("gpu", "CUDAExecutionProvider", 16_384, 2_048, {"arena_extend_strategy": "kSameAsRequested"})
+
+
 class Network:
     """A graph, ready to run: token ids to logits. Safe to call from several threads."""
 
-    def __init__(self, path: Path, *, pad_id: int, threads: int = 1) -> None:
-        """Raises ArtifactError if onnxruntime cannot open the graph at ``path``."""
+    def __init__(self, path: Path, *, pad_id: int, threads: int = 1, device: Device = CPU) -> None:
+        """Raises ArtifactError if onnxruntime cannot open the graph at ``path``, ModelUnavailable without a device."""
         self._name = path.name
-        self._session = open_session(path)
+        self._session = open_session(path, device)
+        self._device = device
         self._pad_id = pad_id
         self._threads = _pool(threads) if threads > 1 else None
 
-    def logits(self, rows: Sequence[TokenIds], *, pack_tokens: int = PACK_TOKENS) -> Logits:
+    def logits(self, rows: Sequence[TokenIds], *, pack_tokens: int | None = None) -> Logits:
         """Logits of shape (rows, labels), uncalibrated, in the order of ``rows``."""
         if len(rows) == 1:
             return self._run(rows[0][None])
-        packs = pack([len(row) for row in rows], pack_tokens)
+        packs = pack([len(row) for row in rows], pack_tokens or self._device.pack_tokens, self._device.run_tokens)
         batches = (pad([rows[index] for index in indices], self._pad_id) for indices in packs)
         run = map if self._threads is None or len(packs) == 1 else self._threads.map
         packed = np.concatenate(list(run(self._run, batches)))
@@ -91,8 +112,8 @@ class Predictor:
         if not encoded:
             return []
         logits = self._network.logits([window for e in encoded for window in e.windows])
-        counts = [len(e.windows) for e in encoded]
         if len(logits) > len(encoded):
+            counts = [len(e.windows) for e in encoded]
             firsts = np.cumsum([0, *counts[:-1]])
             sums = np.add.reduceat(logits, firsts, axis=0)
             logits = (sums / np.array(counts)[:, None]).astype(np.float32)
@@ -130,31 +151,39 @@ class Predictor:
 
 
 def load_predictor(
-    directory: Path, variant: Variant | None = None, *, threads: int = 1, replay_tokens: int | None = None
+    directory: Path,
+    variant: Variant | None = None,
+    *,
+    threads: int = 1,
+    replay_tokens: int | None = None,
+    device: Device = CPU,
 ) -> Predictor:
     """Open an artifact directory: verify every file it reads, open the session, replay the golden examples.
 
     ``variant`` is by default the one that the manifest chose for CPUs. ``replay_tokens`` limits the replay, as in
     ``Predictor.replay_golden``: where a start must be quick and the build has replayed all of them.
 
-    Raises ArtifactError naming the file that is missing, damaged, or answers differently from its manifest.
+    Raises ArtifactError naming the file that is missing, damaged, or answers differently from its manifest;
+    ModelUnavailable if there is no such ``device``.
     """
     manifest = read_manifest(directory)
     variant = variant or manifest.serve
     verify_files(directory, manifest, serving_files(variant))
     encoder = Encoder.load(directory / TOKENIZER, max_tokens=manifest.max_tokens)
-    network = Network(directory / model_file(variant), pad_id=manifest.pad_id, threads=threads)
+    network = Network(directory / model_file(variant), pad_id=manifest.pad_id, threads=threads, device=device)
     predictor = Predictor(network, encoder, manifest)
     predictor.replay_golden(variant, tokens=replay_tokens)
     return predictor
 
 
-def open_session(path: Path) -> ort.InferenceSession:
-    """A CPU session of an already optimized graph, with its weights mapped into memory.
+def open_session(path: Path, device: Device = CPU) -> ort.InferenceSession:
+    """A session of an already optimized graph, with its weights mapped into memory.
 
     Optimizing again at load would cost several times the load itself; spinning threads would burn the CPU quota. So
     would planning which tensors share memory, for nothing: tensors are freed and found again in the arena as fast.
     """
+    if device.provider not in ort.get_available_providers():
+        raise ModelUnavailable(f"This onnxruntime has no {device.provider}.", remedy="Install onnxruntime-gpu.")
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
@@ -163,12 +192,15 @@ def open_session(path: Path) -> ort.InferenceSession:
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(path), options, providers=[(device.provider, dict(device.options))])
     except Exception as error:  # onnxruntime's exceptions share no base but Exception
         raise ArtifactError(f"{path.name} cannot be opened by onnxruntime {ort.__version__}: {error}.") from error
+    if device.provider not in session.get_providers():  # onnxruntime goes on without it, on the CPU
+        raise ModelUnavailable(f"{device.provider} found no device.", remedy="Check the driver: `nvidia-smi`.")
+    return session
 
 
-def pack(lengths: Sequence[int], budget: int) -> list[list[int]]:
+def pack(lengths: Sequence[int], budget: int, run_tokens: int = RUN_TOKENS) -> list[list[int]]:
     """Indices of ``lengths``, sorted by length, cut where count times longest would pass ``budget`` padded tokens.
 
     Also where a text would pad those before it by more than a run costs: that is within 2 % of the best cuts there are
@@ -182,7 +214,7 @@ def pack(lengths: Sequence[int], budget: int) -> list[list[int]]:
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
         length = lengths[index]
         count = len(packs[-1]) if packs else 0
-        if count and (count + 1) * length <= budget and count * (length - longest) <= RUN_TOKENS:
+        if count and (count + 1) * length <= budget and count * (length - longest) <= run_tokens:
             packs[-1].append(index)
         else:
             packs.append([index])
@@ -205,8 +237,12 @@ def calibrate(logits: Logits, temperature: float, task: Task) -> Probabilities:
     [[0.5, 0.5]]
     """
     # In float32 a small temperature makes infinities of large logits, and their difference is no number.
-    scaled = logits.astype(np.float64) / temperature
-    return softmax(scaled) if task == "single-label" else sigmoid(scaled)
+    if task == "multi-label":
+        return sigmoid(np.divide(logits, temperature, dtype=np.float64))
+    if logits.shape[1] > _FEW_LABELS:
+        return softmax(np.divide(logits, temperature, dtype=np.float64))
+    rows = [[logit / temperature for logit in row] for row in logits.tolist()]
+    return np.array([_softmax(row) for row in rows], np.float32)
 
 
 def sigmoid(logits: npt.NDArray[np.floating]) -> Probabilities:
@@ -221,9 +257,18 @@ def softmax(logits: npt.NDArray[np.floating]) -> Probabilities:
     >>> softmax(np.array([[0.0, 0.0]])).tolist()
     [[0.5, 0.5]]
     """
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    probabilities: Probabilities = (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
+    highest = np.maximum.reduce(logits, axis=-1, keepdims=True)
+    shifted = np.exp(np.subtract(logits, highest, dtype=np.float64))
+    probabilities: Probabilities = (shifted / np.add.reduce(shifted, axis=-1, keepdims=True)).astype(np.float32)
     return probabilities
+
+
+def _softmax(row: list[float]) -> list[float]:
+    """``softmax`` for few labels, which numpy takes longer for: right after a run all of its code is cold."""
+    highest = max(row)
+    shifted = [math.exp(logit - highest) for logit in row]
+    whole = sum(shifted)
+    return [each / whole for each in shifted]
 
 
 def _shortest(costs: Sequence[int], budget: int) -> list[int]:

@@ -5,8 +5,7 @@ with ``parameters``, which only clients of the Inference API send, gets a list a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 
 from slipway.answers import Answer
 from slipway.artifact import Manifest
@@ -52,8 +51,7 @@ class LabelScore(TypedDict):
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class TeiRequest:
+class TeiRequest(NamedTuple):
     """``single`` is a request for one bare text, whose answer is not a list of lists."""
 
     request: PredictRequest

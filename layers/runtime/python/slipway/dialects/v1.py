@@ -4,12 +4,11 @@ Its format is TensorFlow Serving's "RESTful API"; ``parameters`` and what an ans
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from slipway.answers import Answer
 from slipway.artifact import Manifest
 from slipway.errors import InvalidRequest
-from slipway.explain import Explanation
 from slipway.requests import (
     Limits,
     Parameters,
@@ -23,6 +22,9 @@ from slipway.requests import (
     read_text,
     read_texts,
 )
+
+if TYPE_CHECKING:
+    from slipway.explain import Explanation
 
 _SOURCE = "instances"
 
@@ -121,15 +123,19 @@ class ModelStatus(TypedDict):
     model_version_status: list[VersionState]
 
 
+_MEMBERS = tuple(V1Request.__annotations__)
+_DEFAULTS = Parameters()
+
+
 def parse(body: bytes, limits: Limits) -> PredictRequest:
     """Raises a RequestError that names the field, what is wrong with it, and the remedy."""
     check_size(body, limits)
     document = read_json(body)
-    only(document, tuple(V1Request.__annotations__))
+    only(document, _MEMBERS)
     if not isinstance(name := document.get("signature_name", ""), str):
         raise InvalidRequest(f"signature_name must be a text, not {named(name)}.", field="signature_name")
     texts = read_texts(document.get(_SOURCE), _SOURCE, limits, _text)
-    parameters = read_parameters(document["parameters"]) if "parameters" in document else Parameters()
+    parameters = read_parameters(document["parameters"]) if "parameters" in document else _DEFAULTS
     return PredictRequest(texts, parameters, _SOURCE)
 
 
@@ -138,7 +144,7 @@ def render(answers: Sequence[Answer]) -> list[V1Prediction]:
     return [_render(answer) for answer in answers]
 
 
-def render_explanation(answer: Answer, explanation: Explanation, text: str, manifest: Manifest) -> V1Explanation:
+def render_explanation(answer: Answer, explanation: "Explanation", text: str, manifest: Manifest) -> V1Explanation:
     """One entry of the member ``explanations``."""
     words: list[WordWeight] = [
         {"word": text[word.start : word.end], "start": word.start, "end": word.end, "weight": word.weight}

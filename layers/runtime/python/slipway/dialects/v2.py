@@ -6,8 +6,7 @@ may have several inputs named ``text…``: their texts are one after the other i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 
 from slipway.answers import Answer
 from slipway.artifact import Manifest
@@ -83,8 +82,7 @@ class InferAnswer(TypedDict):
     outputs: list[OutputTensor]
 
 
-@dataclass(frozen=True, slots=True)
-class InferRequest:
+class InferRequest(NamedTuple):
     """``outputs`` are the names that the answer has, ``id`` is repeated in it."""
 
     request: PredictRequest
