@@ -55,7 +55,7 @@ def predict_event(model: str, texts: list[str]) -> dict[str, Any]:
 
 def function_environment(model: str, bucket: str, s3: str) -> dict[str, str]:
     """As Lambda and our CDK app set them, with S3 at the address ``s3``."""
-    foreign = ("AWS_", "SLIPWAY_", "POWERTOOLS_")
+    foreign = ("AWS_", "SLIPWAY_", "POWERTOOLS_", "SSL_CERT_")  # of this machine: certificates would be read twice
     return {name: value for name, value in environment().items() if not name.startswith(foreign)} | {
         **Settings(model=model, model_bucket=bucket).to_env(),
         "POWERTOOLS_SERVICE_NAME": model,

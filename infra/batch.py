@@ -21,7 +21,7 @@ from infra.log_groups import log_group
 from infra.model_store import ModelStore
 from infra.packaging import runtime_layer
 from infra.settings import Deployment
-from slipway.settings import BatchSettings
+from slipway.settings.batch import BatchSettings
 
 _START_MB, _PLAN_MB, _FINISH_MB = 256, 2048, 1769
 _DAY = cdk.Duration.hours(24)

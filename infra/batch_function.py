@@ -11,7 +11,7 @@ from infra.log_groups import log_group
 from infra.packaging import FunctionCode, packed_function, zipped_function
 from infra.predict_function import THREADS
 from infra.settings import Deployment
-from slipway.settings import BatchSettings
+from slipway.settings.batch import BatchSettings
 
 TIMEOUT = cdk.Duration.minutes(15)
 

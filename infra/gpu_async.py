@@ -15,7 +15,7 @@ from infra.gpu_model import GpuContainer, GpuModel
 from infra.gpu_names import async_endpoint_name
 from infra.gpu_scaling import Scaling, sleeping_metric
 from infra.settings import Deployment
-from slipway.settings import EndpointSettings
+from slipway.settings.endpoint import EndpointSettings
 
 # Of a file. SageMaker takes 1 GB: parsed and encoded, that is more than the 16 GB of an instance's memory.
 MAX_BYTES = 200_000_000

@@ -21,7 +21,7 @@ from constructs import Construct
 from infra.log_groups import log_group
 from infra.packaging import ROOT, FunctionCode
 from infra.settings import Deployment
-from slipway.settings import EndpointSettings
+from slipway.settings.endpoint import EndpointSettings
 
 ENDPOINT = FunctionCode(source="functions/endpoint", handler="serve")
 _NOISE = ("**/__pycache__", "**/*.pyc", "**/.DS_Store")

@@ -9,7 +9,7 @@ from constructs import Construct
 from infra.gpu_release import ReleaseFunction
 from infra.model_store import ModelStore
 from infra.settings import Deployment
-from slipway.settings import PulseSettings
+from slipway.settings.release import PulseSettings
 
 _EVERY = cdk.Duration.minutes(1)
 

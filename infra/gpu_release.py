@@ -21,7 +21,7 @@ from infra.log_groups import log_group
 from infra.model_store import ModelStore
 from infra.packaging import FunctionCode, runtime_layer, zipped_function
 from infra.settings import Deployment
-from slipway.settings import ReleaseSettings, RollSettings
+from slipway.settings.release import ReleaseSettings, RollSettings
 
 _TIMEOUT = cdk.Duration.minutes(1)
 _AGAIN = cdk.Duration.minutes(6)  # six times the function's time, as AWS asks of a queue before a function

@@ -16,7 +16,8 @@ from infra.gpu_pulse import GpuPulse
 from infra.gpu_release import GpuRelease, ReleaseFunction
 from infra.model_store import ModelStore
 from infra.settings import Deployment
-from slipway.settings import EndpointSettings, ReleaseSettings, RollSettings
+from slipway.settings.endpoint import EndpointSettings
+from slipway.settings.release import ReleaseSettings, RollSettings
 
 
 class GpuStack(cdk.Stack):

@@ -10,7 +10,8 @@ from slipway.batch.sources import S3Source
 from slipway.errors import StoreError
 from slipway.objects import Objects, s3_client
 from slipway.predictor import REPLAY_TOKENS, Predictor, load_predictor
-from slipway.settings import BatchSettings, function_vcpus
+from slipway.settings import function_vcpus
+from slipway.settings.batch import BatchSettings
 from slipway.store import Store
 
 settings = BatchSettings.from_env()

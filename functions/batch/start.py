@@ -12,7 +12,7 @@ from typing import Any
 from slipway.batch.job import SIDECAR, Job, Request, model_of
 from slipway.errors import BatchError, ModelUnavailable
 from slipway.objects import Objects
-from slipway.settings import BatchSettings
+from slipway.settings.batch import BatchSettings
 from slipway.store import Store
 from slipway.workflows import start_execution
 

@@ -5,7 +5,7 @@ import sys
 
 from functions.endpoint.server import leave, serve
 from slipway.errors import SettingsError
-from slipway.settings import EndpointSettings
+from slipway.settings.endpoint import EndpointSettings
 
 
 def main(arguments: list[str]) -> int:

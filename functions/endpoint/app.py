@@ -34,7 +34,7 @@ from slipway.errors import (
 )
 from slipway.problems import PROBLEM, to_problem
 from slipway.requests import JSON, Limits, check_content_type
-from slipway.settings import EndpointSettings
+from slipway.settings.endpoint import EndpointSettings
 
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 TIMEOUT = "X-Timeout-Ms"

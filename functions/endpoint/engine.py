@@ -11,7 +11,7 @@ from slipway.artifact import Variant, read_manifest
 from slipway.encoding import Encoded
 from slipway.errors import ModelUnavailable, SettingsError
 from slipway.predictor import CPU, GPU, Device, Predictor, load_predictor
-from slipway.settings import EndpointSettings
+from slipway.settings.endpoint import EndpointSettings
 
 
 @dataclass(frozen=True, slots=True)

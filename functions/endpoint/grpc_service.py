@@ -22,7 +22,7 @@ from slipway.dialects import v2
 from slipway.errors import SlipwayError
 from slipway.problems import to_problem
 from slipway.requests import Limits
-from slipway.settings import EndpointSettings
+from slipway.settings.endpoint import EndpointSettings
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 _CODES = {

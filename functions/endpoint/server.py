@@ -23,7 +23,7 @@ from functions.endpoint.logs import configure, log, log_crash, report_to_log
 from functions.endpoint.metrics import Metrics
 from functions.endpoint.service import Service
 from slipway.errors import SettingsError, SlipwayError
-from slipway.settings import EndpointSettings
+from slipway.settings.endpoint import EndpointSettings
 
 _LAST_WORDS_SECONDS = 1.0  # between the last deadline and the end
 _KEEP_ALIVE_SECONDS = 75  # longer than clients keep a connection: so they close it, and no request meets a closing one

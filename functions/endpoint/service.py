@@ -25,7 +25,7 @@ from slipway.encoding import Encoded
 from slipway.errors import RequestTooLarge
 from slipway.predictor import Prediction
 from slipway.requests import PredictRequest
-from slipway.settings import EndpointSettings
+from slipway.settings.endpoint import EndpointSettings
 
 _INLINE_BYTES = 2_048  # a body of so many is parsed and encoded in less time than a thread takes to wake up twice
 _BYTES_HELD = 512 << 20  # of bodies, or one that is larger

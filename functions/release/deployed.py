@@ -11,7 +11,7 @@ import urllib3
 
 from functions.release.version import servable
 from slipway.errors import SlipwayError
-from slipway.settings import ReleaseSettings
+from slipway.settings.release import ReleaseSettings
 from slipway.store import Store
 
 logger = logging.getLogger()

@@ -9,7 +9,7 @@ from typing import Any
 
 from slipway.hosting.invoking import count_requests
 from slipway.pulse import Pulse
-from slipway.settings import PulseSettings
+from slipway.settings.release import PulseSettings
 from slipway.store import Store
 
 logger = logging.getLogger()

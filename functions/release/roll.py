@@ -13,7 +13,7 @@ from slipway.errors import ArtifactError
 from slipway.hosting.models import Models
 from slipway.hosting.targets import AsyncEndpoint, Component
 from slipway.releases import Live
-from slipway.settings import RollSettings
+from slipway.settings.release import RollSettings
 from slipway.store import Store
 
 logger = logging.getLogger()  # Lambda writes its records as JSON: Powertools is not in a zip's runtime

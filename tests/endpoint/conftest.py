@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from functions.endpoint.engine import Engine, open_engine
-from slipway.settings import EndpointSettings
+from slipway.settings.endpoint import EndpointSettings
 from tests.endpoint.process import Endpoint, endpoint, ready
 
 GATED = (str(Path(__file__).with_name("gated.py")),)

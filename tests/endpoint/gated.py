@@ -10,7 +10,7 @@ from functions.endpoint.engine import Engine, open_engine
 from functions.endpoint.server import leave, serve
 from slipway.encoding import Encoded
 from slipway.predictor import Prediction, Predictor
-from slipway.settings import EndpointSettings
+from slipway.settings.endpoint import EndpointSettings
 
 
 class Gated(Predictor):

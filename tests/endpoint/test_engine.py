@@ -10,7 +10,7 @@ from functions.endpoint.engine import Engine, open_engine, warm_up
 from slipway.artifact import read_manifest
 from slipway.errors import ArtifactError, ModelUnavailable, SettingsError
 from slipway.predictor import CPU, GPU, load_predictor
-from slipway.settings import EndpointSettings
+from slipway.settings.endpoint import EndpointSettings
 from tests.conftest import tiny_rows
 
 TEXTS = [row["text"] for row in tiny_rows(seed=5, count=30)]

@@ -13,7 +13,7 @@ from functions.endpoint.errors import NotServing, QueueFull
 from functions.endpoint.metrics import Metrics
 from functions.endpoint.service import Call, Service
 from slipway.requests import Parameters, PredictRequest
-from slipway.settings import EndpointSettings
+from slipway.settings.endpoint import EndpointSettings
 from tests.conftest import tiny_rows
 
 TEXTS = [row["text"] for row in tiny_rows(seed=5, count=30)]

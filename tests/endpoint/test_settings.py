@@ -3,7 +3,7 @@ from dataclasses import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.settings import EndpointSettings
+from slipway.settings.endpoint import EndpointSettings
 
 _values = {int: st.integers(0, 10**12), float: st.floats(0, 1e6), str: st.text("abc/.-0", min_size=1)}
 

@@ -15,7 +15,7 @@ from moto.server import ThreadedMotoServer
 
 from slipway.artifact import read_manifest
 from slipway.batch.job import Job
-from slipway.settings import BatchSettings
+from slipway.settings.batch import BatchSettings
 from slipway.store import Store
 
 from .container import LAMBDA_ENVIRONMENT, Container

@@ -5,6 +5,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for folder in ("layers", "functions") for path in (ROOT / folder).rglob("*.py")]
+# Of functions/release: zips, which have Lambda's own boto3.
+ELSEWHERE = {"sagemaker", "cloudwatch"}
 DOCKERFILE = (ROOT / "functions/predict/Dockerfile").read_text()
 
 
@@ -12,7 +14,7 @@ def test_services_that_the_code_calls_are_kept() -> None:
     code = "\n".join(path.read_text() for path in SOURCES)
     called = set(re.findall(r"\b(?:client|resource)\(\s*\"([a-z0-9-]+)\"", code))
     kept = re.findall(r"mv (.+) \.\./\.\./kept", DOCKERFILE)[0].split()
-    assert called - set(kept) == set()
+    assert called - ELSEWHERE - set(kept) == set()
 
 
 def test_base_is_aws_own_unless_told() -> None:

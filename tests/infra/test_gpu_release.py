@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 
 from infra.gpu_names import grant_invoke
 from infra.settings import Deployment
-from slipway.settings import ReleaseSettings, RollSettings
+from slipway.settings.release import ReleaseSettings, RollSettings
 from tests.infra.conftest import Assembly, Json, Synthesize
 from tests.infra.test_gpu_endpoint import COMPONENT, CONFIG, MODEL, STACK, ZERO, granted
 

@@ -20,7 +20,7 @@ def test_the_image_is_staged_from_the_function_and_the_layers_alone(aws: Assembl
     allowed = ("functions/predict/", "layers/")
     assert not {file for file in staged if not file.startswith(allowed)} - {"functions/__init__.py"}
     assert not [file for file in staged if "__pycache__" in file or file.endswith(".pyc")]
-    assert {"functions/__init__.py", "layers/runtime/python/slipway/settings.py"} <= staged
+    assert {"functions/__init__.py", "layers/runtime/python/slipway/settings/__init__.py"} <= staged
 
 
 def test_the_local_stage_runs_the_same_handler_on_this_machine(local: Assembly) -> None:

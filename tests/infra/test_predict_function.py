@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from infra.predict_function import PREDICT, function_env
-from slipway.settings import EndpointSettings, Settings
+from slipway.settings import Settings
+from slipway.settings.endpoint import EndpointSettings
 from tests.infra.conftest import Assembly
 
 ROOT = Path(__file__).resolve().parent.parent.parent

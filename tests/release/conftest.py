@@ -13,7 +13,7 @@ import pytest
 
 from slipway.artifact import FileEntry, Golden, Manifest
 from slipway.hosting import calls
-from slipway.settings import RollSettings
+from slipway.settings.release import RollSettings
 from slipway.store import Store
 from tests.conftest import BUCKET
 from tests.release.fake_sagemaker import FakeSageMaker

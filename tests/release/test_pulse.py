@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from slipway.pulse import Pulse
-from slipway.settings import PulseSettings
+from slipway.settings.release import PulseSettings
 from slipway.store import Store
 from tests.conftest import BUCKET
 

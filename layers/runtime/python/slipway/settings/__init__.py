@@ -1,6 +1,7 @@
 """The functions' environment variables, named once: a field ``model_bucket`` is the variable ``SLIPWAY_MODEL_BUCKET``.
 
-``infra`` writes ``Settings(...).to_env()`` into the template; a function reads ``Settings.from_env()``.
+``infra`` writes ``Settings(...).to_env()`` into the template; a function reads ``Settings.from_env()``. Those of the
+other functions are in modules of their own: to make a class takes a millisecond of a cold start.
 """
 
 import os
@@ -60,76 +61,6 @@ class Settings(Environment):
         """The default model first, then the others, each once."""
         others = (name.strip() for name in self.models.split(","))
         return [*dict.fromkeys([self.model, *filter(None, others)])]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchSettings(Environment):
-    """What the functions of batch scoring need to know. ``state_machine`` is the workflow's ARN."""
-
-    model: str
-    model_bucket: str
-    data_bucket: str
-    state_machine: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EndpointSettings(Environment):
-    """What the endpoint's container needs to know, and its limits.
-
-    ``max_body_bytes`` stays under what SageMaker sends. A request has ``request_seconds``, after SIGTERM what is left
-    of ``drain_seconds``: SageMaker kills after 30 s.
-    """
-
-    model_directory: str = "/opt/ml/model"  # where SageMaker puts the artifact
-    device: str = "auto"  # gpu, cpu, or auto: a GPU where there is one
-    host: str = "0.0.0.0"  # noqa: S104  # of a container, where a port is published or it is not
-    port: int = 8080  # SageMaker's
-    grpc_port: int = 8081
-    max_body_bytes: int = 5_000_000
-    max_instances: int = 1_000
-    max_request_tokens: int = 100_000
-    batch_tokens: int = 0  # padded tokens of one batch; 0 is the device's own best
-    batches_in_flight: int = 2
-    batch_wait_ms: float = 0.0  # for a batch to fill; while batches are in flight the next one fills anyway
-    queue_tokens: int = 400_000  # that wait; a request beyond is refused with 503
-    request_seconds: float = 20.0
-    drain_notice_seconds: float = 3.0  # after SIGTERM new requests are still taken, while /ping says 503
-    drain_seconds: float = 26.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReleaseSettings(Environment):
-    """What a function needs to know that follows the live version."""
-
-    model: str
-    model_bucket: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PulseSettings(ReleaseSettings):
-    """What the function needs to know that counts the API's requests: CloudWatch's dimensions of them."""
-
-    api_name: str
-    api_stage: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RollSettings(ReleaseSettings):
-    """What the function needs to know that rolls the live version out to the GPU endpoints (``slipway.hosting``).
-
-    ``gpu_prefix`` begins the name of everything it makes. What it makes is as the deployment's own, but of another
-    version: ``gpu_model``, ``gpu_async_model`` and ``gpu_async_config`` name SageMaker's models and the configuration
-    of the deployment. ``gpu_rolling`` and ``gpu_async_rolling`` are SageMaker's ``DeploymentConfig`` in JSON.
-    """
-
-    gpu_prefix: str
-    gpu_component: str
-    gpu_model: str
-    gpu_rolling: str
-    gpu_async_endpoint: str = ""  # empty if there is none
-    gpu_async_model: str = ""
-    gpu_async_config: str = ""
-    gpu_async_rolling: str = ""
 
 
 def _read(env: Mapping[str, str], field: str, kind: object, default: object) -> object:
