@@ -47,8 +47,8 @@ class Deployment:
     gpu_instance: str = "ml.g6.xlarge"  # one GPU; the L4 costs less than the A10G of g5, and both run fp16 natively
     gpu_max_instances: int = 2  # that traffic may start; an update has up to half as many more while it lasts
     gpu_min_instances: int = 0  # that never stop: 1 where a region refuses 0; always-on has one at least
-    gpu_enter_rps: float = 100.0  # requests a second from which all go to the GPU, and below which they come back:
-    gpu_leave_rps: float = 70.0  # around the break-even of `slipway cost`
+    gpu_enter_rps: float = 1_600.0  # requests a second from which all go to the GPU, and below which they come back:
+    gpu_leave_rps: float = 1_100.0  # around what `slipway cost` says of the demo's model and gpu_instance
     gpu_local: str = ""  # in the local cloud, the address of a process that stands for the endpoint
     gpu_async: bool = False  # a second endpoint, for requests in files; it stops when it has nothing to do
     account_logs_role: bool = True  # API Gateway has one role for its logs per account and region: False if it's there

@@ -64,7 +64,7 @@ def save(model: onnx.ModelProto, path: Path) -> None:
         save_as_external_data=True,
         all_tensors_to_one_file=True,
         location=f"{path.name}.data",
-        size_threshold=8192,
+        size_threshold=1024,
     )
     for written in path.parent.glob(f"{path.name}*"):
         written.chmod(0o644)  # onnx writes weights for their owner alone; a function is another user

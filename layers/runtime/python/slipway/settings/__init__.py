@@ -54,8 +54,8 @@ class Settings(Environment):
     gpu_component: str = ""  # on that endpoint; empty where the endpoint has the model itself
     gpu_seconds: float = 2.0  # that a request waits for the endpoint before the CPU answers it
     gpu_tokens: int = 8_192  # of a request that goes there in light traffic too: about a second of one vCPU
-    gpu_enter_rps: float = 100.0  # requests a second from which traffic is heavy, and below which it is light again:
-    gpu_leave_rps: float = 70.0  # around the break-even that `slipway cost` computes
+    gpu_enter_rps: float = 1_600.0  # requests a second from which traffic is heavy, and below which it is light again:
+    gpu_leave_rps: float = 1_100.0  # around the break-even that `slipway cost` computes
 
     def model_names(self) -> list[str]:
         """The default model first, then the others, each once."""
