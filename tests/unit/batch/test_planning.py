@@ -116,14 +116,14 @@ def test_what_can_only_be_read_from_its_beginning_says_so(batch: Batch, name: st
 _CELL = st.text(st.sampled_from('ab"\n\r, é🎉'), max_size=30)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(_CELL, _CELL), min_size=1, max_size=60), times=st.lists(st.sampled_from([0.0, 999.0])))
 def test_whatever_the_file_and_wherever_it_stops(batch: Batch, rows: list[Any], times: list[float]) -> None:
     left = iter(times)
     same_in_steps(batch, "x.csv", rows_of_csv([["a", "1"], *map(list, rows)]), lambda: next(left, 999.0))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(min_size=1, max_size=400).map(lambda raw: b"text,n\n" + raw.replace(b"\0", b'"') + b"\nx,1\n"))
 def test_bytes_that_are_no_proper_csv(batch: Batch, data: bytes) -> None:
     try:
