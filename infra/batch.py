@@ -15,6 +15,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from infra.alarms import alarm_at
 from infra.batch_function import BatchFunction
 from infra.data_bucket import DataBucket
 from infra.log_groups import log_group
@@ -198,13 +199,9 @@ class Batch(Construct):
         )
 
     def _alarm(self) -> cloudwatch.Alarm:
-        return cloudwatch.Alarm(
+        return alarm_at(
             self,
             "Failed jobs",
-            alarm_description=f"A file for the model {self._deployment.model} was not scored: see its manifest.json",
             metric=self.workflow.metric_failed(period=cdk.Duration.minutes(5), statistic="Sum"),
-            threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            says=f"A file for the model {self._deployment.model} was not scored: see its manifest.json",
         )

@@ -48,9 +48,7 @@ def _demo(started: float) -> int:
     cloud = LocalCloud()
     outputs = cloud.deploy({"model": MODEL})
     heading("3. Publish the model, then promote it: from now on it answers")
-    environment = {**cloud.client_env(), "SLIPWAY_MODEL": MODEL, "SLIPWAY_MODEL_BUCKET": outputs.model_bucket}
-    version = slipway(["publish", artifact], environment)["version"]
-    slipway(["promote", version, "--why", "make demo"], environment)
+    publish(cloud, outputs, artifact, why="make demo")
     heading("4. Ask the deployed API for a sentence that it has never seen")
     answer = _ask(outputs)
     heading("5. Upload a file to the inbox: every row comes back scored")
@@ -65,10 +63,17 @@ def build() -> str:
     if shutil.which(_EMULATOR) is None:
         print(f"  {_EMULATOR} is not installed: the gate for CPUs with AVX2 only is left out, and the card says so.")
         command += ["--set", 'gates.cpu_classes=["native"]']
-    return str(slipway(command, {})["artifact"])
+    return str(_slipway(command, {})["artifact"])
 
 
-def slipway(arguments: list[str], environment: Mapping[str, str]) -> Any:
+def publish(cloud: LocalCloud, outputs: Outputs, artifact: str, *, why: str) -> None:
+    """Publish the artifact and make it live."""
+    environment = {**cloud.client_env(), "SLIPWAY_MODEL": MODEL, "SLIPWAY_MODEL_BUCKET": outputs.model_bucket}
+    version = _slipway(["publish", artifact], environment)["version"]
+    _slipway(["promote", version, "--why", why], environment)
+
+
+def _slipway(arguments: list[str], environment: Mapping[str, str]) -> Any:
     """Run ``slipway`` as a user would, and return its JSON answer; its progress goes straight to the terminal."""
     say(shlex.join(["slipway", *arguments]))
     command = [sys.executable, "-m", "model_build", *arguments, "--json"]

@@ -11,13 +11,13 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from infra.demo import MODEL, TEXT, CommandFailed, build, heading, say, slipway
+from infra.demo import MODEL, TEXT, CommandFailed, build, heading, publish, say
 from infra.local_cloud import LocalCloud, LocalCloudError, Outputs
 from infra.local_cloud.endpoint import LocalEndpoint
 from infra.local_cloud.ports import free_port
@@ -98,31 +98,43 @@ def timeline(
     """Light, heavy, the endpoint killed, the endpoint back: a row a second, until each has shown what it is to show."""
     seconds: list[Second] = []
     with Load(outputs).running() as load:
-        for event, rate, act, until, longest in _phases(endpoint):
-            load.rate = rate
-            if act:
-                act()
+        for phase in _phases(endpoint):
+            load.rate = phase.rate
+            phase.begin()
             load.taken()
-            for number in range(longest):
+            for number in range(phase.longest):
                 time.sleep(1)
-                row = _row(len(seconds) + 1, event if not number else "", load.taken())
+                row = _row(len(seconds) + 1, phase.event if not number else "", load.taken())
                 seconds.append(row)
                 tell(row)
-                if until(row) and number >= _LEAST:
+                if phase.shown(row) and number >= _LEAST:
                     break
     return seconds
 
 
 _LEAST = 3  # seconds that each phase is watched
-_Phase = tuple[str, float, Callable[[], None] | None, Callable[[Second], bool], int]
 
 
-def _phases(endpoint: LocalEndpoint) -> Iterable[_Phase]:
+@dataclass(frozen=True)
+class _Phase:
+    """What is done to the endpoint, and in which second it has ``shown`` what it is to show; ``longest`` in seconds."""
+
+    event: str
+    rate: float
+    begin: Callable[[], None]
+    shown: Callable[[Second], bool]
+    longest: int
+
+
+def _phases(endpoint: LocalEndpoint) -> tuple[_Phase, ...]:
+    def as_it_is() -> None:
+        """Nothing is done to it."""
+
     return (
-        ("light traffic", QUIET, None, _by_cpu, 6),
-        ("heavy traffic", HEAVY, None, _by_endpoint, 40),
-        ("the endpoint is killed", HEAVY, endpoint.kill, _by_cpu, 15),
-        ("the endpoint is started again", HEAVY, endpoint.start, _by_endpoint, 60),
+        _Phase("light traffic", QUIET, as_it_is, _by_cpu, 6),
+        _Phase("heavy traffic", HEAVY, as_it_is, _by_endpoint, 40),
+        _Phase("the endpoint is killed", HEAVY, endpoint.kill, _by_cpu, 15),
+        _Phase("the endpoint is started again", HEAVY, endpoint.start, _by_endpoint, 60),
     )
 
 
@@ -168,9 +180,7 @@ def _demo(cloud: LocalCloud) -> int:
     }
     say(" ".join(["python -m infra.local_cloud deploy", *(f"-c {name}={value}" for name, value in context.items())]))
     outputs = cloud.deploy(context)
-    environment = {**cloud.client_env(), "SLIPWAY_MODEL": MODEL, "SLIPWAY_MODEL_BUCKET": outputs.model_bucket}
-    version = slipway(["publish", str(artifact)], environment)["version"]
-    slipway(["promote", version, "--why", "make demo-gpu"], environment)
+    publish(cloud, outputs, str(artifact), why="make demo-gpu")
     heading("3. The endpoint's server, as its container runs it")
     say(f"SLIPWAY_MODEL_DIRECTORY={artifact} python -m functions.endpoint serve")
     endpoint = LocalEndpoint(cloud.directory, artifact=artifact, port=port, grpc_port=grpc_port)

@@ -7,6 +7,8 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.alarms import alarm_at
+
 _ERRORS = 5  # a minute: a container that stops in the middle loses fewer
 _SLOW = 5_000_000  # microseconds: what the container does with one request, at the 90th percentile
 _BAKING = 120  # seconds that a part of the new fleet answers before the next follows
@@ -58,10 +60,9 @@ class GpuGuard(Construct):
         return {"Alarms": [{"AlarmName": alarm.alarm_name} for alarm in self.alarms]}
 
     def _alarm(self, construct_id: str, metric: str, statistic: str, threshold: float, says: str) -> cloudwatch.Alarm:
-        return cloudwatch.Alarm(
+        return alarm_at(
             self,
             construct_id,
-            alarm_description=f"{says}: an update that is under way is taken back",
             metric=cloudwatch.Metric(
                 namespace="AWS/SageMaker",
                 metric_name=metric,
@@ -69,8 +70,6 @@ class GpuGuard(Construct):
                 statistic=statistic,
                 period=cdk.Duration.minutes(1),
             ),
+            says=f"{says}: an update that is under way is taken back",
             threshold=threshold,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )

@@ -16,6 +16,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.alarms import alarm_at
 from infra.gpu_names import hosting_arn
 from infra.log_groups import log_group
 from infra.model_store import ModelStore
@@ -183,13 +184,5 @@ class GpuRelease(Construct):
         )
 
     def _alarm(self, construct_id: str, metric: cloudwatch.Metric, says: str) -> cloudwatch.Alarm:
-        return cloudwatch.Alarm(
-            self,
-            construct_id,
-            alarm_description=f"{says} of the model {self._model}; the former one serves",
-            metric=metric,
-            threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
+        told = f"{says} of the model {self._model}; the former one serves"
+        return alarm_at(self, construct_id, metric=metric, says=told)

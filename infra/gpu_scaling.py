@@ -10,6 +10,8 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from constructs import Construct
 
+from infra.alarms import alarm_at
+
 # Two batches of 32 texts are on the GPU at a time (functions/endpoint): with as many requests as one of them has, a
 # second copy is on its way before anything waits for long.
 CONCURRENT = 32
@@ -77,16 +79,8 @@ class Scaling(Construct):
             cooldown=cdk.Duration.minutes(1),
         )
         step.add_adjustment(adjustment=1, lower_bound=0)
-        alarm = cloudwatch.Alarm(
-            self,
-            "Asleep",
-            alarm_description=because,
-            metric=metric,
-            threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.MISSING,
-        )
+        missing = cloudwatch.TreatMissingData.MISSING
+        alarm = alarm_at(self, "Asleep", metric=metric, says=because, missing=missing)
         alarm.add_alarm_action(actions.ApplicationScalingAction(step))
         return alarm
 

@@ -22,9 +22,8 @@ from functions.endpoint.logs import log, log_crash
 from functions.endpoint.metrics import Metrics
 from slipway.answers import Answer, answer
 from slipway.encoding import Encoded
-from slipway.errors import RequestTooLarge
 from slipway.predictor import Prediction
-from slipway.requests import PredictRequest
+from slipway.requests import PredictRequest, check_tokens
 from slipway.settings.endpoint import EndpointSettings
 
 _INLINE_BYTES = 2_048  # a body of so many is parsed and encoded in less time than a thread takes to wake up twice
@@ -176,13 +175,8 @@ class Service:
             engine.predictor.encoder.encode(r.texts, truncation=r.parameters.truncation, source=r.source)
             for r in call.requests
         ]
-        tokens, most = sum(each.cost for each in chain.from_iterable(encoded)), self._settings.max_request_tokens
-        if tokens > most:
-            raise RequestTooLarge(
-                f"The texts have {tokens:,} tokens; {most:,} fit into one request.",
-                field=call.requests[0].source,
-                remedy="Send fewer or shorter texts in one request.",
-            )
+        tokens = sum(each.cost for each in chain.from_iterable(encoded))
+        check_tokens(tokens, self._settings.max_request_tokens, call.requests[0].source)
         return call, encoded
 
     def _finish(

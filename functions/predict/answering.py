@@ -11,10 +11,9 @@ from functions.predict.models import Models
 from functions.predict.shadowing import Shadowing
 from slipway.answers import Answer, answer
 from slipway.artifact import Manifest
-from slipway.encoding import Encoded
-from slipway.errors import InvalidRequest, RequestTooLarge
+from slipway.errors import InvalidRequest
 from slipway.predictor import Predictor
-from slipway.requests import PredictRequest
+from slipway.requests import PredictRequest, check_tokens
 from slipway.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,7 +61,8 @@ class Answering:
         encoded = predictor.encoder.encode(
             request.texts, truncation=request.parameters.truncation, source=request.source
         )
-        tokens = self._require_budget(encoded, request.source)
+        tokens = sum(each.cost for each in encoded)
+        check_tokens(tokens, self._settings.max_request_tokens, request.source)
         routed = self._route(request, target, predictor, tokens)
         if routed:
             answers, backend = routed
@@ -96,16 +96,6 @@ class Answering:
         if self._router is None or target.version or target.model != self._settings.model:
             return None
         return self._router.predict(request, predictor.manifest.version, tokens)
-
-    def _require_budget(self, encoded: Sequence[Encoded], source: str) -> int:
-        tokens = sum(each.cost for each in encoded)
-        if tokens > self._settings.max_request_tokens:
-            raise RequestTooLarge(
-                f"The texts have {tokens:,} tokens; {self._settings.max_request_tokens:,} fit into one request.",
-                field=source,
-                remedy="Send fewer or shorter texts in one request.",
-            )
-        return tokens
 
     def _shadow(self, model: LiveModel, target: Target, request: PredictRequest, answers: Sequence[Answer]) -> None:
         """Let the shadow candidate score a sampled request: encoded anew, since its tokenizer may be another one."""

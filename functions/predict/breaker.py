@@ -59,8 +59,8 @@ class Breaker:
         """A call was not; ``at_once`` opens without waiting for more of them."""
         with self._lock:
             self._failures += 1
-            if self._open_until is not None:  # the probe, or one of several calls that were under way
-                self._pause = min(2 * self._pause, LONGEST) if self._probe_until else self._pause
-            elif not at_once and self._failures < FAILURES:
+            if self._open_until is None and self._failures < FAILURES and not at_once:
                 return
+            if self._probe_until:  # it was the probe, and not one of several calls that were under way
+                self._pause = min(2 * self._pause, LONGEST)
             self._open_until, self._probe_until = self._clock() + self._pause, 0.0

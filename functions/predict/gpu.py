@@ -11,7 +11,7 @@ from slipway.answers import Answer
 from slipway.requests import PredictRequest
 
 MAX_BODY_BYTES = 5_000_000  # of SageMaker; documented as 25 MB in one place and 6 MB in another
-_ALWAYS = {"NoSuchEndpoint", "ValidationError", "AccessDeniedException", "ModelNotReadyException"}
+_GONE = {"NoSuchEndpoint", "ValidationError", "AccessDeniedException", "ModelNotReadyException"}
 _THROTTLED = {"ThrottlingException", "ServiceUnavailable", "ServiceUnavailableException"}
 
 
@@ -98,6 +98,6 @@ def failure_of(error: Exception) -> GpuFailure:
         return GpuFailure("full" if status == 503 else "refused" if status < 500 else "failed")
     if code in _THROTTLED:
         return GpuFailure("throttled")
-    if code in _ALWAYS:
+    if code in _GONE:
         return GpuFailure("missing", lasting=True)
     return GpuFailure("timeout" if "Timeout" in name else "unreachable" if "Connect" in name else "failed")

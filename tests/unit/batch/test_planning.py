@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,8 +34,8 @@ def planned_in_steps(run: Any, time_left: Callable[[], float] = lambda: 0.0) -> 
     return steps
 
 
-def outcome(run: Any) -> tuple[Any, bytes]:
-    return run.plan(), b"".join(run.place.read(f"{run.job.folder}shards.jsonl")[:1])
+def outcome(run: Any) -> tuple[Any, Any]:
+    return run.plan(), run.shards()
 
 
 def same_in_steps(batch: Batch, name: str, data: bytes, time_left: Callable[[], float] = lambda: 0.0) -> int:
@@ -133,7 +132,7 @@ def test_bytes_that_are_no_proper_csv(batch: Batch, data: bytes) -> None:
     same_in_steps(batch, "x.csv", data)
 
 
-def test_nothing_of_the_mark_is_needed_afterwards(batch: Batch, tmp_path: Path) -> None:
+def test_nothing_of_the_mark_is_needed_afterwards(batch: Batch) -> None:
     run = batch("x.csv", rows_of_csv(ROWS))
     planned_in_steps(run)
     mark = run.place.root / f"{run.job.folder}planning.json"

@@ -75,6 +75,16 @@ def check_size(body: bytes, limits: Limits) -> None:
         raise RequestTooLarge(f"The body has {len(body):,} bytes; {limits.body_bytes:,} fit.", remedy=_FEWER)
 
 
+def check_tokens(tokens: int, most: int, source: str) -> None:
+    """Raises RequestTooLarge where the texts of one request take more than ``most`` tokens to compute."""
+    if tokens > most:
+        raise RequestTooLarge(
+            f"The texts have {tokens:,} tokens; {most:,} fit into one request.",
+            field=source,
+            remedy="Send fewer or shorter texts in one request.",
+        )
+
+
 def read_json(body: bytes) -> dict[str, Any]:
     """The JSON object in ``body``. Raises MalformedRequest or InvalidRequest."""
     try:

@@ -1,0 +1,26 @@
+"""Alarms, which are all of one kind: one look at a metric that reached a bound."""
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+
+def alarm_at(
+    scope: Construct,
+    construct_id: str,
+    *,
+    metric: cloudwatch.IMetric,
+    says: str,
+    threshold: float = 1,
+    missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
+) -> cloudwatch.Alarm:
+    """An alarm that ``says`` what is the matter as soon as one period of ``metric`` is ``threshold`` or more."""
+    return cloudwatch.Alarm(
+        scope,
+        construct_id,
+        alarm_description=says,
+        metric=metric,
+        threshold=threshold,
+        evaluation_periods=1,
+        comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+        treat_missing_data=missing,
+    )
