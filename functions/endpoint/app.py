@@ -175,7 +175,7 @@ class Surface:
             self._metrics.request(name, response.status_code, time.perf_counter() - started)
             if attributes := request.headers.get(CUSTOM_ATTRIBUTES):
                 response.headers[CUSTOM_ATTRIBUTES] = attributes
-            if self._service.draining:
+            if self._service.closing:  # not before: who is sent away comes back, and waits where closing resets
                 response.headers["Connection"] = "close"
             return response
 

@@ -1,7 +1,8 @@
 """The process: two servers on one event loop and one queue, the model loaded beside them, and an end in good order.
 
-After SIGTERM /ping says 503 while requests are still taken, until those who send them have noticed; then the sockets
-close, and what was accepted is answered. All of it is done before SageMaker would kill, which is after 30 s.
+After SIGTERM /ping says 503 while requests are still taken, until those who send them have noticed. Then nobody can
+connect any more; who is connected is answered and told to close. All of it is done before SageMaker would kill, which
+is after 30 s.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from functions.endpoint.service import Service
 from slipway.errors import SettingsError, SlipwayError
 from slipway.settings.endpoint import EndpointSettings
 
+_LAST_REQUESTS_SECONDS = 0.5  # for who has connected, and not sent yet, when the sockets close
 _LAST_WORDS_SECONDS = 1.0  # between the last deadline and the end
 _KEEP_ALIVE_SECONDS = 75  # longer than clients keep a connection: so they close it, and no request meets a closing one
 
@@ -65,7 +67,7 @@ class Process:
     def __init__(self, settings: EndpointSettings, open_engine: OpenEngine) -> None:
         check(settings)
         self._settings = settings
-        self._seconds_left = settings.drain_seconds - settings.drain_notice_seconds
+        self._seconds_left = settings.drain_seconds - settings.drain_notice_seconds - _LAST_REQUESTS_SECONDS
         self._metrics = Metrics()
         self._service = Service(settings, self._metrics, open_engine=open_engine)
         self._grpc = Inference(settings, self._service, self._metrics)
@@ -112,6 +114,10 @@ class Process:
         log("draining")
         self._service.drain(self._settings.drain_seconds - _LAST_WORDS_SECONDS)
         await asyncio.sleep(self._settings.drain_notice_seconds)
+        self._service.closing = True
+        for server in self._http.servers:
+            server.close()  # uvicorn's own end would drop those who have connected and not sent yet
+        await asyncio.sleep(_LAST_REQUESTS_SECONDS)
         self._http.should_exit = True
         await self._close_rpc()
 
@@ -137,8 +143,8 @@ class Process:
 def check(settings: EndpointSettings) -> None:
     """Raises SettingsError where SageMaker would kill a process that is not done."""
     notice, drain = settings.drain_notice_seconds, settings.drain_seconds
-    if not 0 <= notice <= drain - _LAST_WORDS_SECONDS < drain < 30:
+    if not 0 <= notice <= drain - _LAST_REQUESTS_SECONDS - _LAST_WORDS_SECONDS < drain < 30:
         raise SettingsError(
             f"SLIPWAY_DRAIN_NOTICE_SECONDS={notice} and SLIPWAY_DRAIN_SECONDS={drain} do not fit into 30 s.",
-            remedy="SageMaker kills 30 s after SIGTERM; the notice comes a second before the end at least.",
+            remedy="SageMaker kills 30 s after SIGTERM; the notice comes 1.5 seconds before the end at least.",
         )

@@ -56,7 +56,8 @@ class Service:
         *,
         open_engine: OpenEngine = open_engine,
     ) -> None:
-        self.draining = False
+        self.draining = False  # requests are taken, and should go elsewhere
+        self.closing = False  # nobody can connect any more
         self.deadlines = Deadlines()
         self._settings = settings
         self._metrics = metrics

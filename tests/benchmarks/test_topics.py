@@ -87,6 +87,17 @@ def test_batch(options: Options) -> None:
 
 
 @pytest.mark.slow
+def test_endpoint(options: Options) -> None:
+    measured = run("endpoint", options)
+    assert rows(measured) == ["1", "32", "128"]
+    assert [row[5] for row in measured.tables[0].rows] == ["0", "0", "0"], "requests without their answer"
+    code, seconds, good, otherwise, broken = measured.tables[1].rows[0]
+    assert (code, otherwise, broken) == ("0", "0", "0")
+    assert float(seconds) < 30
+    assert int(good.replace(",", "")) > 0
+
+
+@pytest.mark.slow
 def test_soak(options: Options) -> None:
     found = dict(run("soak", options).tables[0].rows)
     assert found["requests, one text each"] == "1,600"
