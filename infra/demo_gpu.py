@@ -192,7 +192,7 @@ def _demo(cloud: LocalCloud) -> int:
 
 
 def _show(outputs: Outputs, endpoint: LocalEndpoint) -> int:
-    heading(f"4. Light traffic is {QUIET:g} requests a second here, heavy {HEAVY:g}")
+    heading(f"4. Requests a second: light traffic is {QUIET:g} here, heavy {HEAVY:g}")
     print("  second   cpu   endpoint   failed   median ms")
     seconds = timeline(outputs, endpoint, tell=_print)
     failed = sum(row.failed for row in seconds)

@@ -90,7 +90,7 @@ def test_batch(options: Options) -> None:
 def test_endpoint(options: Options) -> None:
     measured = run("endpoint", options)
     assert rows(measured) == ["1", "32", "128"]
-    assert [row[5] for row in measured.tables[0].rows] == ["0", "0", "0"], "requests without their answer"
+    assert [row[6] for row in measured.tables[0].rows] == ["0", "0", "0"], "requests without their answer"
     code, seconds, good, otherwise, broken = measured.tables[1].rows[0]
     assert (code, otherwise, broken) == ("0", "0", "0")
     assert float(seconds) < 30
