@@ -39,7 +39,7 @@ def build(run: Build) -> Path:
     evaluation = evaluate(draft, shipped.trained.encoder, prepared.dataset, pad_id=shipped.trained.pad_id)
     run.say("evaluate", _quality_line(evaluation))
     passed = check(run, shipped, prepared.dataset, draft, evaluation)
-    run.say("gates", f"all {len(passed)} passed")
+    run.say("gates", _gates_line(passed))
     artifact = seal(run, prepared, shipped, draft, evaluation, passed)
     shutil.rmtree(prepared.work, ignore_errors=True)
     run.say("artifact", str(artifact))
@@ -216,6 +216,11 @@ def _suspects(run: Build, dataset: Dataset) -> Sequence[Suspect]:
         )
     run.say("suspects", f"{len(found)} labels that may be wrong; the report lists them")
     return found
+
+
+def _gates_line(measured: Sequence[gates.Gate]) -> str:
+    missed = [f"{gate}: {gate.note}" for gate in measured if not gate.passed]  # advisory ones: the others refuse
+    return f"{len(measured) - len(missed)} of {len(measured)} passed{'; ' if missed else ''}{'; '.join(missed)}"
 
 
 def _work_directory(directory: Path, fingerprint: str) -> Path:

@@ -386,7 +386,9 @@ def test_another_content_type_is_refused(call: Any, promoted: str, content_type:
 
 
 @pytest.mark.parametrize(
-    "body", [None, "", "{", "instances=a", '{"instances": ["a"', "[" * 50_000, "\ud800"], ids=ascii
+    "body",
+    [None, "", "{", "instances=a", '{"instances": ["a"', "[" * 50_000, "\ud800"],
+    ids=["none", "empty", "brace", "form", "cut off", "deep", "lone surrogate"],
 )
 def test_a_body_that_is_not_json_is_malformed(call: Any, promoted: str, body: str | None) -> None:
     _problem(call("POST", PREDICT, body), 400)

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from slipway.artifact import FileEntry, Golden, Manifest
+from slipway.artifact import GPU_GATE, FileEntry, Golden, Manifest
 from slipway.hosting import calls
 from slipway.settings.release import RollSettings
 from slipway.store import Store
@@ -45,7 +45,7 @@ ASYNC = replace(
 )
 
 
-def publish(store: Store, *, hour: int, fp16: bool = True) -> str:
+def publish(store: Store, *, hour: int, fp16: bool = True, agrees: bool = True) -> str:
     """The manifest of a version, which is all of it that a release reads."""
     files = {f"model.{variant}.onnx": FileEntry(sha256="0" * 64, size=1) for variant in ("int8", "fp16")[: 1 + fp16]}
     manifest = Manifest(
@@ -61,7 +61,7 @@ def publish(store: Store, *, hour: int, fp16: bool = True) -> str:
         build_fingerprint="",
         training={},
         metrics={},
-        gates=[],
+        gates=[{"name": GPU_GATE, "value": 0.9 + agrees / 10, "bound": 0.995, "passed": agrees}],
         speed={},
         baseline={},
         files=files,
@@ -78,8 +78,8 @@ def publish(store: Store, *, hour: int, fp16: bool = True) -> str:
 def live(store: Store) -> Callable[..., str]:
     """Publish a version and make it live; the version."""
 
-    def promoted(*, hour: int, fp16: bool = True) -> str:
-        version = publish(store, hour=hour, fp16=fp16)
+    def promoted(*, hour: int, **what: bool) -> str:
+        version = publish(store, hour=hour, **what)
         store.promote(version, by="test", why="test")
         return version
 

@@ -200,17 +200,20 @@ def test_what_a_deployment_put_back_after_a_success_is_rolled_again(
     assert served(sagemaker) == version.lower()
 
 
-def test_a_version_without_fp16_is_refused_and_the_former_serves(
-    roll: Roll, live: Live, sagemaker: FakeSageMaker, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("what", "says"), [({"fp16": False}, "model.fp16.onnx"), ({"agrees": False}, "is 0.9000, less than 0.995")]
+)
+def test_a_version_that_a_gpu_cannot_answer_as_cpus_do_is_refused_and_the_former_serves(
+    what: dict[str, bool], says: str, roll: Roll, live: Live, sagemaker: FakeSageMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    version = live(hour=1, fp16=False)
+    version = live(hour=1, **what)
     with caplog.at_level(logging.INFO):
         assert roll(), "it will never be otherwise: the message is done"
     (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert record.message == "refused"
     reason = str(vars(record)["reason"])
     assert version in reason
-    assert "model.fp16.onnx" in reason
+    assert says in reason
     assert sagemaker.calls == []
 
 

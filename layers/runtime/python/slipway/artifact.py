@@ -25,6 +25,7 @@ REPORT = "report/"
 _NOT_REPRODUCED = {"version", "created", "speed", "gates"}
 
 Variant = Literal["int8", "fp16", "fp32"]
+GPU_GATE = "fp16 label agreement with int8"  # of a manifest's ``gates``: whether a GPU may answer beside CPUs
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 Task = Literal["single-label", "multi-label"]
 
