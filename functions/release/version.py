@@ -34,5 +34,5 @@ def _check_agreement(manifest: Manifest) -> None:
         raise ArtifactError(
             f"{manifest.model} {manifest.version}: its {GPU_GATE} is {gate['value']:.4f}, less than {gate['bound']:g}: "
             "callers would be answered otherwise by a GPU.",
-            remedy="Build it again with a lower gates.cpu_flips, which keeps more of int8 in float32.",
+            remedy="CPUs serve it. For a GPU, build it again with a gates.agreement that you can defend.",
         )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from model_build.reporting import cost_day
 from model_build.reporting.cost import MEMORY_MB, Cpu
 from model_build.reporting.cost_compare import GpuCost, gpu_cost, month_on_gpu, month_on_lambda
 from model_build.reporting.cost_estimate import Assumptions, LambdaCost, lambda_cost
@@ -59,6 +60,10 @@ class CostReport:
             for rate in self.rates
         ]
 
+    def days(self) -> list[cost_day.DayCost]:
+        """A simulated day at each rate, and what a month of such days costs in other places."""
+        return [cost_day.day_cost(self.compared, rate, self.prices, self.assumed) for rate in self.rates]
+
     def assumptions(self) -> list[str]:
         """What a reader has to know before believing a number; sentences."""
         assumed, prices = self.assumed, self.prices
@@ -77,6 +82,7 @@ class CostReport:
             "their texts a second, and paid for every hour. Requests still pass API Gateway and the function, which is "
             f"paid for while it waits. {self._wait()} Heavy mode begins at {ENTER:g} and ends at {LEAVE:g} times the "
             "break-even rate.",
+            *cost_day.assumptions(assumed),
         ]
 
     def _wait(self) -> str:
@@ -101,6 +107,7 @@ class CostReport:
             "compared_tokens": self.compared.tokens,
             "gpus": [{name: _finite(value) for name, value in asdict(gpu).items()} for gpu in self.on_gpus()],
             "months": self.months(),
+            "days": [day.to_dict() for day in self.days()],
             "assumed": asdict(self.assumed),
             "assumptions": self.assumptions(),
             "prices": {

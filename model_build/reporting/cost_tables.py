@@ -9,6 +9,7 @@ from rich.text import Text
 
 from model_build.reporting.cost import dollars
 from model_build.reporting.cost_compare import GpuCost
+from model_build.reporting.cost_day import INSTANCE
 from model_build.reporting.cost_report import CPUS, CostReport
 
 _CPU_NAMES = {"x86_64": "x86-64", "arm64": "arm64"}
@@ -19,7 +20,8 @@ Titled = tuple[str, Table]
 
 def cost_tables(report: CostReport) -> RenderableType:
     """Everything, from what was measured to what was assumed."""
-    tables = [_lambda_table(report), _parts_table(report), _gpu_table(report), _months_table(report)]
+    makers = (_lambda_table, _parts_table, _gpu_table, _months_table, _days_table, _waits_table)
+    tables = [maker(report) for maker in makers]
     titled = (part for title, table in tables for part in (Text(title, style="bold"), table, ""))
     return Group(Text(report.measured), "", *titled, *(Text(f"- {line}", style="dim") for line in report.assumptions()))
 
@@ -80,6 +82,24 @@ def _months_table(report: CostReport) -> Titled:
     for row in rows:
         table.add_row(f"{row['requests_per_second']:g}", *(dollars(row[name]) for name in names))
     return f"$ a month: {report.compared.tokens} tokens, all requests answered by one kind", table
+
+
+def _days_table(report: CostReport) -> Titled:
+    table = _table("requests/s", "Slipway", INSTANCE, "Serverless Inference", "Comprehend custom")
+    for day in report.days():
+        months = (day.lambda_month, day.hosted_month, day.serverless_month, day.comprehend_month)
+        table.add_row(f"{day.rate:g}", *map(dollars, months))
+    return f"$ a month of simulated days, by list prices: {report.compared.tokens} tokens", table
+
+
+def _waits_table(report: CostReport) -> Titled:
+    heads = ("cold", "p99 ms", "p99.9 ms", f"{INSTANCE}, most", "p99 ms", "failed", "Comprehend units")
+    table = _table("requests/s", *heads)
+    for day in report.days():
+        here = (f"{100 * day.lambda_cold:.3f} %", f"{day.lambda_p99_ms:.1f}", f"{day.lambda_p999_ms:.1f}")
+        there = (f"{day.hosted_most}", f"{day.hosted_p99_ms:,.1f}", f"{100 * day.hosted_failed:.1f} %")
+        table.add_row(f"{day.rate:g}", *here, *there, f"{day.comprehend_units:,}")
+    return "What callers of such a day wait for", table
 
 
 def _table(first: str, *others: str) -> Table:
