@@ -1,9 +1,14 @@
 """A real artifact, small: a random BERT of two layers, trained in seconds by the real command line."""
 
+import fcntl
+import io
 import json
 import os
 import random
+import shutil
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from hashlib import sha256
 from pathlib import Path
 
 import boto3
@@ -14,6 +19,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from model_build import cli
 from slipway.store import Store
+from tests.spread import pytest_xdist_make_scheduler  # noqa: F401  a hook of xdist, which looks for it here
 
 # Threads of OpenMP that spin while they wait for each other made this 35 s instead of 2 on a busy machine.
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
@@ -104,27 +110,46 @@ def tiny_config(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Pa
     return write_tiny_config(tmp_path_factory.mktemp("config"), tiny_base, tiny_rows())
 
 
-def run_build(config: Path, out: Path, *overrides: str) -> Path:
+def run_build(config: Path, out: Path, *overrides: str, rebuild: bool = True) -> Path:
     """``slipway build`` in this process; the directory of the artifact."""
-    arguments = ["build", "--config", str(config), "--out", str(out), "--rebuild"]
+    arguments = ["build", "--config", str(config), "--out", str(out), "--json", *(["--rebuild"] if rebuild else [])]
     for override in overrides:
         arguments += ["--set", override]
-    with pytest.raises(SystemExit) as exit_info:
+    told = io.StringIO()
+    with pytest.raises(SystemExit) as exit_info, redirect_stdout(told):
         cli.main(arguments)
     assert exit_info.value.code == 0
-    return max(out.glob("*/2*"))
+    return Path(json.loads(told.getvalue())["artifact"])
 
 
 @pytest.fixture(scope="session")
-def tiny_artifact(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_artifact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first of two versions."""
-    return run_build(tiny_config, tmp_path_factory.mktemp("first"))
+    return built_once(request.config, tmp_path_factory.mktemp("first"), "train.seed=13")
 
 
 @pytest.fixture(scope="session")
-def second_artifact(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Another version of the same model."""
-    return run_build(tiny_config, tmp_path_factory.mktemp("second"), "train.seed=14")
+def second_artifact(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_artifact: Path
+) -> Path:
+    """Another version of the same model, a later one."""
+    return built_once(request.config, tmp_path_factory.mktemp("second"), "train.seed=14")
+
+
+def built_once(config: pytest.Config, own: Path, override: str) -> Path:
+    """A copy in ``own`` of the artifact, which one process builds and all take, and the next run as well.
+
+    ``slipway build`` builds anew whenever code, data or configuration changed since: it goes by their fingerprint.
+    """
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    kept = cache.mkdir(f"tiny-{sha256(Path(__file__).read_bytes()).hexdigest()[:12]}") if cache else own
+    with (kept / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        base = kept / "base"
+        if not (base / "config.json").exists():
+            shutil.copytree(write_tiny_base(own / "base"), base, dirs_exist_ok=True)
+        artifact = run_build(write_tiny_config(kept, base, tiny_rows()), kept / "out", override, rebuild=False)
+        return Path(shutil.copytree(artifact, own / "demo" / artifact.name))
 
 
 @pytest.fixture(scope="session", autouse=True)
