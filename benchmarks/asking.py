@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 
 class Dialect(NamedTuple):
-    """``body`` makes the document of one text; ``scores`` finds all labels' probabilities in an answer, in any order."""
+    """``body`` makes the document of one text; ``scores`` finds in an answer all probabilities, in any order."""
 
     path: str
     body: Callable[[str], Any]

@@ -20,6 +20,12 @@ _DELAYS_MS = (0, 2)  # of Triton's batcher: none, which is its default, and what
 _WAIT_MS = 5  # of LitServe's batches; without any its workers never sleep
 _HEAD = ("clients, server", "requests/s", "p50 ms", "p99 ms", "texts a batch", "not answered 200")
 _AGAINST = ("requests/s to Triton's", "p99 to Triton's")
+_NOTES = (
+    "All encode, pack and classify by slipway's own predictor, two batches at once on a thread each: servers are "
+    "compared, not models. Ours and Triton are sent the same bytes, V2's; LitServe is sent its own form.",
+    "Triton (pytriton) has two instances over one session and batches of up to 32, LitServe two workers with a session "
+    "each and the same limit. Ratios are to the row of Triton with the most requests/s.",
+)
 _SAME = 1e-3  # of a probability: numpy differs between the environments, the model and onnxruntime do not
 _COMPARED = 16  # texts
 
@@ -41,6 +47,7 @@ Rounds = Mapping[str, Sequence[Cell]]
 
 def measure(options: Options, artifact: Path, texts: Sequence[str]) -> Table:
     """A row for each number of clients and server; a server that cannot be had is a note."""
+    manifest = read_manifest(artifact)
     rounds, seconds = options.count(3, 1), options.count(6, 1)
     with _running(_starts(options, artifact), options, texts[:_COMPARED]) as (servers, notes):
         rows: list[list[str]] = []
@@ -53,10 +60,8 @@ def measure(options: Options, artifact: Path, texts: Sequence[str]) -> Table:
         head=[*_HEAD, *_AGAINST],
         rows=rows,
         notes=[
-            "All encode, pack and classify by slipway's own predictor, two batches at once on a thread each: servers are "
-            "compared, not models. Ours and Triton are sent the same bytes, V2's; LitServe is sent its own form.",
-            "Triton (pytriton) has two instances over one session and batches of up to 32, LitServe two workers with a "
-            "session each and the same limit. Ratios are to the row of Triton with the most requests/s.",
+            f"The model is {manifest.model} {manifest.version}, {manifest.serve}.",
+            *_NOTES,
             *notes,
         ],
     )
@@ -77,13 +82,14 @@ def _running(
 ) -> Iterator[tuple[Mapping[str, Server], Sequence[str]]]:
     """Those that can be had and answer as ours does, at rest, and a note on each other one."""
     servers: dict[str, Server] = {}
+    expected: list[list[float]] = []
     notes = []
     with ExitStack() as stack:
         for name, start in starts.items():
             options.progress(f"starting {name}")
             try:
                 server = stack.enter_context(start())
-                expected = expected if servers else [server.scores(text) for text in texts]
+                expected = expected or [server.scores(text) for text in texts]
                 _check(server, texts, expected)
             except Skipped as reason:
                 if name == OURS:

@@ -1,7 +1,7 @@
 """Triton by way of NVIDIA's pytriton, in a virtual environment of its own.
 
-``ARTIFACT BATCHES WORKSPACE PORT GRPC_PORT DELAY_MS``. Two instances, as our server has two batches in flight; its dynamic batcher
-on, with so much delay. On loopback only.
+``ARTIFACT BATCHES WORKSPACE PORT GRPC_PORT DELAY_MS``. Two instances, as our server has two batches in flight; its
+dynamic batcher on, with so much delay. On loopback only.
 """
 
 import sys
@@ -16,6 +16,7 @@ from pytriton.triton import Triton, TritonConfig
 from benchmarks.peers.served import Scorer, end_with_parent
 from slipway.artifact import read_manifest
 
+HOST = "127.0.0.1"
 MAX_BATCH = 32
 INSTANCES = 2
 
@@ -38,11 +39,10 @@ def main(artifact: Path, batches: Path, workspace: Path, port: int, grpc_port: i
     end_with_parent()
     manifest = read_manifest(artifact)
     scorer = Scorer(artifact, batches)
-    here = "127.0.0.1"
     config = TritonConfig(
-        http_address=here,
+        http_address=HOST,
         http_port=port,
-        grpc_address=here,
+        grpc_address=HOST,
         grpc_port=grpc_port,
         allow_metrics=False,
         exit_timeout_secs=1,
