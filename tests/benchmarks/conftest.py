@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measure import Skipped
 from benchmarks import servers
+from benchmarks.measure import Skipped
 from benchmarks.options import Options
 from benchmarks.peers import roster
 

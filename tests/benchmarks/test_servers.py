@@ -63,17 +63,21 @@ def test_a_server_at_rest_ends_when_whoever_started_it_is_killed() -> None:
     assert starter.stdout
     with starter:
         child = Path("/proc") / starter.stdout.readline().decode().strip()
-        assert "benchmarks.peers.served" in (child / "cmdline").read_text()
+        _wait_for(child, "T")
         starter.kill()
+    _wait_for(child, "Z")
+
+
+def _wait_for(process: Path, state: str) -> None:
+    """Until it is in this state of /proc or, as a zombie may, gone."""
     end = time.monotonic() + 20
-    while _runs(child) and time.monotonic() < end:
+    while (found := _state(process)) != state and not (found == "" and state == "Z"):
+        assert time.monotonic() < end, found
         time.sleep(0.05)
-    assert not _runs(child)
 
 
-def _runs(process: Path) -> bool:
-    """Whether it is there and no zombie, which whoever inherits it may be slow to bury."""
+def _state(process: Path) -> str:
     try:
-        return (process / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        return (process / "stat").read_text().rsplit(")", 1)[1].split()[0]
     except OSError:
-        return False
+        return ""
