@@ -69,7 +69,7 @@ def _row(clients: int, server: Server, texts: Sequence[str], seconds: float) -> 
         f"{seen.rate:,.0f}",
         milliseconds(seen.quantile(0.5)),
         milliseconds(seen.quantile(0.99)),
-        f"{(after.texts - before.texts) / max(1, after.count - before.count):.1f}",
+        f"{(after.texts - before.texts) / max(1, after.runs - before.runs):.1f}",
         str(seen.failed),
         f"{server.resident_mb():.0f}",
     ]

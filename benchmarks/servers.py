@@ -36,7 +36,7 @@ _STARTS = 3  # of Triton: its second instance has one second to find the first o
 class Batches(NamedTuple):
     """Batches so far, and the texts in them."""
 
-    count: float
+    runs: float
     texts: float
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -71,7 +72,7 @@ def _starts(options: Options, artifact: Path) -> Starts:
     dialect = open_inference(read_manifest(artifact).model)
     return {
         OURS: lambda: ours(artifact, options.folder("logs"), dialect),
-        **{f"Triton, delay {delay} ms": lambda delay=delay: triton(options, artifact, delay) for delay in _DELAYS_MS},
+        **{f"Triton, delay {delay} ms": partial(triton, options, artifact, delay) for delay in _DELAYS_MS},
         "LitServe": lambda: litserve(options, artifact, _WAIT_MS),
     }
 
@@ -129,7 +130,7 @@ def _cell(server: Server, clients: int, seconds: float, texts: Sequence[str]) ->
     met = load(server, clients, seconds, texts)
     after = server.batches()
     server.rest()
-    batch = (after.texts - before.texts) / max(1, after.count - before.count)
+    batch = (after.texts - before.texts) / max(1, after.runs - before.runs)
     return Cell(met.rate, met.quantile(0.5), met.quantile(0.99), batch, met.failed)
 
 
