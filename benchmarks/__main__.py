@@ -29,7 +29,7 @@ TOPICS = {
     "http": "HTTP through the local cloud",
     "int8": "what int8 loses and gains",
     "batch": "files scored row by row: speed beside the predictor alone, memory",
-    "endpoint": "the endpoint's server under 1, 32 and 128 clients, and its end under load",
+    "endpoint": "the endpoint's server under 1, 32 and 128 clients, beside Triton and LitServe; its end, its memory",
     "soak": "100,000 requests while the live version changes 100 times",
 }
 _BUILD = ROOT / "build"

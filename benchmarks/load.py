@@ -1,19 +1,20 @@
 """Callers that keep their connections and ask again as soon as they are answered: a closed loop, over bare HTTP.
 
-``python -m benchmarks.load PORT CLIENTS SECONDS``, with one JSON text a line on standard input, prints one JSON
-document. A process of its own, so that the server's share of the machine is not this process's.
+``python -m benchmarks.load PORT CLIENTS SECONDS [--requests N]``, with ``{"path": …, "bodies": [document, …]}`` on
+standard input, prints one JSON document. It ends after so many seconds or requests. A process of its own, so that the
+server's share of the machine is not this process's; requests are written before the clock starts, and answers are not
+parsed beyond their head, so that it takes little of the machine.
 """
 
+import argparse
 import asyncio
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count
-
-PATH = "/invocations"
+from itertools import count, islice
 
 
 @dataclass
@@ -26,9 +27,9 @@ class Seen:
     refused: int = 0
 
 
-async def _call(port: int, texts: Sequence[str], first: int, end: float, seen: Seen) -> None:
+async def _call(port: int, requests: Sequence[bytes], numbers: Iterator[int], end: float, seen: Seen) -> None:
     stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-    for number in count(first):
+    for number in numbers:  # which all callers share
         if time.monotonic() >= end:
             return
         try:
@@ -38,7 +39,7 @@ async def _call(port: int, texts: Sequence[str], first: int, end: float, seen: S
             return
         began = time.perf_counter()
         try:
-            status, closes = await _ask(*stream, texts[number % len(texts)])
+            status, closes = await _ask(*stream, requests[number % len(requests)])
         except (asyncio.IncompleteReadError, ConnectionError):
             seen.broken += 1
             stream = None
@@ -50,11 +51,9 @@ async def _call(port: int, texts: Sequence[str], first: int, end: float, seen: S
             stream = None
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text: str) -> tuple[int, bool]:
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> tuple[int, bool]:
     """The status, and whether the server wants no more on this connection."""
-    body = json.dumps({"instances": [text]}).encode()
-    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body)
+    writer.write(request)
     await writer.drain()
     status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines if line)
@@ -62,17 +61,31 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text:
     return int(status.split()[1]), headers.get("connection") == "close"
 
 
-async def _load(port: int, clients: int, seconds: float, texts: Sequence[str]) -> Seen:
-    seen, end = Seen(), time.monotonic() + seconds
-    await asyncio.gather(*(_call(port, texts, first, end, seen) for first in range(clients)))
+def _request(path: str, document: object) -> bytes:
+    body = json.dumps(document).encode()
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+async def _load(port: int, clients: int, seconds: float, requests: Sequence[bytes], most: int | None) -> Seen:
+    seen, end, numbers = Seen(), time.monotonic() + seconds, islice(count(), most)
+    await asyncio.gather(*(_call(port, requests, numbers, end, seen) for _ in range(clients)))
     return seen
 
 
-def main(port: int, clients: int, seconds: float) -> None:
-    """Print what the callers met."""
-    texts = [json.loads(line) for line in sys.stdin]
-    sys.stdout.write(json.dumps(vars(asyncio.run(_load(port, clients, seconds, texts)))))
+def main() -> None:
+    """Print what the callers met, and in how many seconds."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("clients", type=int)
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("--requests", type=int)
+    told, wanted = parser.parse_args(), json.load(sys.stdin)
+    requests = [_request(wanted["path"], document) for document in wanted["bodies"]]
+    began = time.monotonic()
+    seen = asyncio.run(_load(told.port, told.clients, told.seconds, requests, told.requests))
+    sys.stdout.write(json.dumps(vars(seen) | {"took": time.monotonic() - began}))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    main()

@@ -18,6 +18,9 @@ OPTIMUM = (
     "huggingface_hub==0.36.2",
     "tokenizers==0.22.2",
 )
+_OUR_RUNTIME = ("onnxruntime==1.31.1", "tokenizers==0.23.3")  # of ``slipway``'s predictor, which these serve
+TRITON = ("nvidia-pytriton==0.7.0", "numpy==1.26.4", *_OUR_RUNTIME)
+LITSERVE = ("litserve==0.2.19", "numpy==2.4.6", *_OUR_RUNTIME)
 
 
 def own_python(directory: Path, requirements: Sequence[str], *, beside_ours: bool = False) -> Path:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import servers
 from benchmarks.measure import Skipped
 from benchmarks.options import Options
 from benchmarks.peers import roster
@@ -30,3 +31,4 @@ def no_other_venvs(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Skipped("not in a test")
 
     monkeypatch.setattr(roster, "own_python", refuse)
+    monkeypatch.setattr(servers, "own_python", refuse)

@@ -87,11 +87,20 @@ def test_batch(options: Options) -> None:
 
 
 @pytest.mark.slow
-def test_endpoint(options: Options) -> None:
+def test_endpoint(options: Options, no_other_venvs: None) -> None:
     measured = run("endpoint", options)
-    assert rows(measured) == ["1", "32", "128"]
-    assert [row[6] for row in measured.tables[0].rows] == ["0", "0", "0"], "requests without their answer"
-    code, seconds, good, otherwise, broken = measured.tables[1].rows[0]
+    beside, loaded, ended, memory = measured.tables
+    assert [row[0] for row in beside.rows] == ["1, slipway", "32, slipway", "128, slipway"]
+    assert [note.split(":")[1].strip() for note in beside.notes if note.startswith("Not measured")] == [
+        "Triton, delay 0 ms",
+        "Triton, delay 2 ms",
+        "LitServe",
+    ]
+    assert [row[0] for row in loaded.rows] == ["1", "32", "128"]
+    lost = [row[5] for row in beside.rows] + [row[6] for row in loaded.rows] + [row[5] for row in memory.rows[1:]]
+    assert set(lost) == {"0"}, "requests without their answer"
+    assert [row[0] for row in memory.rows] == ["0", "300", "600"]
+    code, seconds, good, otherwise, broken = ended.rows[0]
     assert (code, otherwise, broken) == ("0", "0", "0")
     assert float(seconds) < 30
     assert int(good.replace(",", "")) > 0

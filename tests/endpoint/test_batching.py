@@ -199,11 +199,27 @@ def test_with_a_wait_a_batch_fills_first_and_goes_at_once_when_full() -> None:
 
 
 def test_texts_of_like_length_are_computed_together() -> None:
-    costs = [10, 100] * 20
+    costs = [10, 100] * 18
     bounds = Bounds(batch_tokens=1_000, run_tokens=8, in_flight=1, queue_tokens=100_000)
     scene = _scene(_plan(*costs), bounds=bounds)
     assert all(len({text.cost for text in batch}) == 1 for batch in scene.batches)
-    assert len(scene.batches) == 3  # 20 of 10, and 100 fit ten times
+    assert len(scene.batches) == 3  # 18 of 10, and 100 fit ten times
+
+
+def test_a_round_has_a_quarter_of_what_waits_and_the_next_one_begins_when_it_is_computed() -> None:
+    bounds = Bounds(batch_tokens=10, run_tokens=0, in_flight=1, queue_tokens=1_000)
+    scene = _scene(_plan(*[1, 2] * 40), bounds=bounds)
+    places = [sorted(text.name[1] for batch in part for text in batch) for part in (scene.batches[:3], scene.batches)]
+    assert places == [[*range(20)], [*range(80)]]  # ten of 1, and twice five of 2
+    assert {text.name[1] for text in scene.batches[3]} <= {*range(20, 35)}  # a quarter of the 60 that are left
+
+
+def test_who_comes_later_does_not_overtake_a_text_of_another_length() -> None:
+    costs = [10, 20, 30, 40, 50, 60, 70, 80]
+    bounds = Bounds(batch_tokens=100, run_tokens=0, in_flight=1, queue_tokens=10_000)
+    scene = _scene(_plan(*costs, 90), *(_plan(*costs, at=moment + 0.5) for moment in range(8)), bounds=bounds)
+    before = [text.name for batch in scene.batches for text in batch]
+    assert before[: len(costs) + 1] == [(0, place) for place in range(len(costs) + 1)]
 
 
 def test_a_window_bounds_what_is_sorted() -> None:
