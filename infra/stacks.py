@@ -20,6 +20,7 @@ from infra.acknowledgments import acknowledge_batch, acknowledge_predict_api
 from infra.bake_stack import BakeStack
 from infra.batch import Batch
 from infra.bucket_events import tell_eventbridge
+from infra.code_release import CodeRelease
 from infra.data_bucket import DataBucket
 from infra.gpu_names import api_stack_name, component_name, endpoint_name, grant_invoke
 from infra.gpu_stack import GpuStack
@@ -70,6 +71,8 @@ class ApiStack(cdk.Stack):
         data.grant_read(self.predict.serving.role, f"jobs/{deployment.model}/")
         if deployment.has_gpu:
             grant_invoke(self.predict.serving.role, self, deployment=deployment)
+        if deployment.code_canary and not deployment.local:  # the local cloud has no CodeDeploy
+            CodeRelease(self, "CodeRelease", predict=self.predict, deployment=deployment)
         acknowledge_predict_api(self.predict, stage=deployment.stage, models=settings.model_names())
         cdk.CfnOutput(self, "ApiUrl", value=self.predict.url)
         cdk.CfnOutput(self, "ApiKeyId", value=self.predict.api_key.key_id)
