@@ -37,9 +37,9 @@ class CodeRelease(Construct):
                 self,
                 "New code is slow",
                 metric=self._of_new_version("Duration", "p99"),
-                says=f"The code of the model {model} that was deployed last takes {deployment.code_p99_ms} ms or more "
+                says=f"The code of the model {model} that was deployed last takes {deployment.code_slow_ms} ms or more "
                 "for one request of a hundred",
-                threshold=deployment.code_p99_ms,
+                threshold=deployment.code_slow_ms,
             ),
             alarm_at(
                 self,

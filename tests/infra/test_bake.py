@@ -71,12 +71,5 @@ def test_the_command_line_finds_the_workflow_by_bucket_and_model(bake: Assembly)
     assert "Workflow" in parameter["Value"]["Ref"]
 
 
-def test_counts_go_after_a_month(aws: Assembly) -> None:
-    (store,) = aws.part("*-store").resources("AWS::S3::Bucket")
-    rules = store["Properties"]["LifecycleConfiguration"]["Rules"]
-    (counts,) = [rule for rule in rules if rule.get("Prefix") == "bakes/"]
-    assert counts["ExpirationInDays"] == 30
-
-
 def test_the_local_cloud_bakes_as_well(local: Assembly) -> None:
     assert local.part("*-bake").properties("AWS::Lambda::Function")["Runtime"] == "provided.al2023"

@@ -47,10 +47,10 @@ def test_the_local_cloud_has_no_codedeploy(local: Assembly) -> None:
 
 
 def test_how_slow_new_code_may_be_is_an_argument(synthesize: Synthesize) -> None:
-    assembly = synthesize(stage="prod", model="tickets", code_p99_ms=900).part("*-api")
+    assembly = synthesize(stage="prod", model="tickets", code_slow_ms=900).part("*-api")
     thresholds = {
         alarm["Properties"]["MetricName"]: alarm["Properties"]["Threshold"] for alarm in assembly.resources(ALARM)
     }
     assert thresholds["Duration"] == 900
-    with pytest.raises(DeploymentError, match="code_p99_ms"):
-        synthesize(stage="prod", code_p99_ms=50)
+    with pytest.raises(DeploymentError, match="code_slow_ms"):
+        synthesize(stage="prod", code_slow_ms=50)

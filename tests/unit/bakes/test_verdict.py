@@ -115,7 +115,7 @@ def test_a_hundred_bakes_of_a_good_candidate_withdraw_none_and_a_hundred_of_a_ba
                 found.compared += 1
                 found.disagreements += chances.random() < disagreement
                 if look % 10 == 0:
-                    assert judge(found, BOUNDS).says != refused
+                    assert judge(found, Bounds()).says != refused
 
 
 @given(n=st.integers(1, 400), part=st.floats(0.001, 0.999), data=st.data())
