@@ -14,6 +14,8 @@ from slipway.store import Store
 from tests.local_cloud import candidates
 from tests.local_cloud.test_releases import load_on
 
+pytestmark = pytest.mark.slow  # a process follows the pointer within ten seconds, several times
+
 WEIGHT = 0.2
 LONG = " ".join(["the plot was awful and dull"] * 4)
 DEADLINE = 60

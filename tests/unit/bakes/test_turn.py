@@ -74,7 +74,7 @@ def test_a_good_canary_grows_by_its_steps_and_is_promoted(
     assert (bake.state, _live(store).version, _live(store).canary) == ("promoted", candidate, None)
     told = [(entry.action, entry.version, entry.by) for entry in store.history()[1:]]
     assert told == [("canary", live, "ada"), ("canary", live, "bake"), ("promote", candidate, "bake")]
-    assert store.history()[2].why.startswith("at 5 % for 60 s 0 of 100 requests failed")
+    assert store.history()[2].why.startswith("at 5 % for 60 s: 0 of 100 requests failed")
     assert store.history()[2].why.endswith("(begun by ada)")
 
 

@@ -59,8 +59,11 @@ class QuickObjects:
     def write(self, name: str, chunks: Iterable[bytes]) -> int:
         """Write a small object, or over it: it appears whole or not at all. Returns its bytes. Raises StoreError."""
         body = b"".join(chunks)
-        with self._errors(name):
-            self._store.put(self.prefix + name, body, use_multipart=False)
+        try:
+            with self._errors(name):
+                self._store.put(self.prefix + name, body, use_multipart=False)
+        except FileNotFoundError as error:
+            raise NoSuchObject(f"{self.url(name)} cannot be written: there is no such bucket.") from error
         return len(body)
 
     def url(self, name: str = "") -> str:

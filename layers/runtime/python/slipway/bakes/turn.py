@@ -46,7 +46,7 @@ def _judged(bake: Bake, pointer: Live, store: Store, records: Records, now: floa
 
 
 def _grow(bake: Bake, pointer: Live, store: Store, why: str, now: float) -> Bake:
-    said = _signed(bake, f"at {_percent(bake.weight)} for {_duration(now - bake.started)} {why}")
+    said = _signed(bake, f"at {_percent(bake.weight)} for {_duration(now - bake.started)}: {why}")
     if bake.steps:
         canary = Canary(bake.version, bake.steps[0])
         grown = new_live(bake.live, "canary", by=BY, why=said, after=pointer, canary=canary, shadow=pointer.shadow)
