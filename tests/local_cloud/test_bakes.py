@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from infra.local_cloud import LocalCloud, Outputs
 from model_build import cli
+from slipway import workflows
 from slipway.releases import Live
 from slipway.store import Store
 from tests.local_cloud import candidates
@@ -22,10 +23,11 @@ DEADLINE = 60
 
 
 @pytest.fixture
-def promote(cloud: LocalCloud, outputs: Outputs, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def promote(cloud: LocalCloud, outputs: Outputs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """``slipway promote VERSION --canary 20 --bake 2s``, as a person types it."""
     for name, value in cloud.client_env().items():
         monkeypatch.setenv(name, value)
+    workflows._client.cache_clear()  # those of other tests' clouds
 
     def typed(version: str, *options: str) -> None:
         where = ["--bucket", outputs.model_bucket, "--model", outputs.model, "--by", "ada"]
@@ -33,7 +35,8 @@ def promote(cloud: LocalCloud, outputs: Outputs, monkeypatch: pytest.MonkeyPatch
             cli.main(["promote", version, *where, "--canary", f"{100 * WEIGHT:g}", "--bake", "2s", *options])
         assert done.value.code == 0
 
-    return typed
+    yield typed
+    workflows._client.cache_clear()
 
 
 def wait_for_end(store: Store, candidate: str) -> Live:
