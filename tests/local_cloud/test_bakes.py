@@ -97,7 +97,6 @@ def test_a_good_candidate_grows_by_steps_and_is_promoted(
         load.wait_for_only(first, time.monotonic())
         promote(candidate, "--steps", "20,50,100", "--bounds", "requests=20", "--why", "the same again")
         ended = wait_for_end(model_store, candidate)
-        load.wait_for_only(candidate, time.monotonic())
     steps = [(entry.action, entry.by, entry.canary and entry.canary.weight) for entry in model_store.history()[known:]]
     print(ended.why)
     assert steps == [("canary", "ada", 0.2), ("canary", "bake", 0.5), ("promote", "bake", None)]
