@@ -31,6 +31,14 @@ def acknowledge_predict_api(predict: PredictApi, *, stage: str, models: Sequence
             for model in models
         ),
         *(
+            (
+                predict.serving.role,
+                f"AwsSolutions-IAM5[Resource::slipway-{stage}-store:{BUCKET_EXPORT}/bakes/{model}/*]",
+                "Write-only: what a process counted of a canary, under a name that it makes up when it starts.",
+            )
+            for model in models
+        ),
+        *(
             (predict.serving.role, rule, "Uploads to this model's inbox and the state of its jobs, nothing else.")
             for rule in _data_rules(stage, models[0])
         ),

@@ -26,7 +26,9 @@ class ModelStore(Construct):
                     # Versions of a model are never overwritten: only the live pointer leaves old states behind.
                     noncurrent_version_expiration=cdk.Duration.days(30),
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
-                )
+                ),
+                # The longest bake takes twelve days, and its reasons are in the ledger.
+                s3.LifecycleRule(prefix="bakes/", expiration=cdk.Duration.days(30)),
             ],
             unlogged="Access logs need a second bucket and say nothing new: each change of the live model is in "
             "the ledger, and CloudTrail data events can be turned on for the account.",
@@ -48,3 +50,26 @@ class ModelStore(Construct):
             resource_arns=[self.bucket.arn_for_objects(f"models/{model}/*")],
         )
         return listing.combine(reading)
+
+    def grant_move_pointer(self, grantee: iam.IGrantable, *, model: str) -> iam.Grant:
+        """Let ``grantee`` replace the live pointer of one model and write its ledger."""
+        objects = (f"models/{model}/live.json", f"models/{model}/ledger/*")
+        return self._grant("s3:PutObject", grantee, *objects)
+
+    def grant_read_bakes(self, grantee: iam.IGrantable, *, model: str) -> iam.Grant:
+        """Let ``grantee`` list and read what was counted of one model's canaries."""
+        listing = iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["s3:ListBucket"],
+            resource_arns=[self.bucket.bucket_arn],
+            conditions={"StringLike": {"s3:prefix": f"bakes/{model}/*"}},
+        )
+        return listing.combine(self._grant("s3:GetObject", grantee, f"bakes/{model}/*"))
+
+    def grant_write_bakes(self, grantee: iam.IGrantable, *, model: str) -> iam.Grant:
+        """Let ``grantee`` leave counts of one model's canaries, which is nothing that anybody serves."""
+        return self._grant("s3:PutObject", grantee, f"bakes/{model}/*")
+
+    def _grant(self, action: str, grantee: iam.IGrantable, *objects: str) -> iam.Grant:
+        arns = [self.bucket.arn_for_objects(pattern) for pattern in objects]
+        return iam.Grant.add_to_principal(grantee=grantee, actions=[action], resource_arns=arns)

@@ -36,6 +36,8 @@ class Deployment:
     memory_mb: int = 1769  # one whole vCPU
     snap_start: bool = True  # AWS bills a Python function's cached snapshot by the hour: False costs nothing at rest
     reserved_concurrency: int | None = None  # None shares the account's pool
+    code_canary: bool = True  # new code gets a tenth of the requests for five minutes; never in the local cloud
+    code_slow_ms: int = 3_000  # of new code, from which it is taken back
     requests_per_second: float = 50.0
     burst: int = 100
     daily_quota: int = 100_000  # requests of one API key
@@ -117,6 +119,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "gpu_leave_rps": _between(0.1, 1_000_000),
     "gpu_local": (lambda v: not v or v.startswith("http://127.0.0.1:"), "an address as http://127.0.0.1:8080"),
     "reserved_concurrency": _between(1, 1_000),
+    "code_slow_ms": _between(100, 29_000),
     "requests_per_second": _between(0.1, 10_000),
     "burst": _between(1, 5_000),
     "daily_quota": _between(1, 1_000_000_000),

@@ -4,6 +4,7 @@
     slipway-<stage>-data              stateful: what is uploaded to be scored, and the results
     slipway-<stage>-<model>-api       stateless: replaced at will; one for each classifier
     slipway-<stage>-<model>-batch     stateless: the workflow that scores files
+    slipway-<stage>-<model>-bake      stateless: what lets canaries grow (infra/bake_stack.py)
     slipway-<stage>-<model>-spark     stateless: the Spark application, if it is asked for
     slipway-<stage>-<model>-gpu       stateless: the endpoints with a GPU, if there are any (infra/gpu_stack.py)
 
@@ -16,8 +17,10 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from infra.acknowledgments import acknowledge_batch, acknowledge_predict_api
+from infra.bake_stack import BakeStack
 from infra.batch import Batch
 from infra.bucket_events import tell_eventbridge
+from infra.code_release import CodeRelease
 from infra.data_bucket import DataBucket
 from infra.gpu_names import api_stack_name, component_name, endpoint_name, grant_invoke
 from infra.gpu_stack import GpuStack
@@ -63,10 +66,13 @@ class ApiStack(cdk.Stack):
         self.predict = PredictApi(self, "Predict", settings=settings, deployment=deployment)
         for model in settings.model_names():
             store.grant_read_model(self.predict.serving.role, model=model)
+            store.grant_write_bakes(self.predict.serving.role, model=model)
         data.grant_write(self.predict.serving.role, f"inbox/{deployment.model}/")
         data.grant_read(self.predict.serving.role, f"jobs/{deployment.model}/")
         if deployment.has_gpu:
             grant_invoke(self.predict.serving.role, self, deployment=deployment)
+        if deployment.code_canary and not deployment.local:  # the local cloud has no CodeDeploy
+            CodeRelease(self, "CodeRelease", predict=self.predict, deployment=deployment)
         acknowledge_predict_api(self.predict, stage=deployment.stage, models=settings.model_names())
         cdk.CfnOutput(self, "ApiUrl", value=self.predict.url)
         cdk.CfnOutput(self, "ApiKeyId", value=self.predict.api_key.key_id)
@@ -96,7 +102,8 @@ def add_stacks(app: cdk.App, *, deployment: Deployment) -> tuple[cdk.Stack, ...]
     data = DataStack(app, deployment=deployment)
     api = ApiStack(app, deployment=deployment, store=store.store, data=data.data)
     batch = BatchStack(app, deployment=deployment, store=store.store, data=data.data)
-    of_model: list[cdk.Stack] = [api, batch]
+    bake = BakeStack(app, deployment=deployment, store=store.store)
+    of_model: list[cdk.Stack] = [api, batch, bake]
     if deployment.spark_max_vcpus and not deployment.local:
         vcpus = deployment.spark_max_vcpus
         of_model.append(SparkStack(app, deployment=deployment, store=store.store, data=data.data, max_vcpus=vcpus))

@@ -1,12 +1,11 @@
 """What happens between a parsed request and its answer, the same for every dialect."""
 
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from functions.predict import telemetry
-from functions.predict.live import LiveModel
 from functions.predict.models import Models
 from functions.predict.shadowing import Shadowing
 from slipway.answers import Answer, answer
@@ -18,6 +17,7 @@ from slipway.settings import Settings
 
 if TYPE_CHECKING:
     from functions.predict.router import Routed, Router
+    from functions.predict.trials import Trials
     from slipway.explain import Explanation
 
 
@@ -30,16 +30,17 @@ class Target(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """For a dialect to render. ``explanations`` has one a text where they were asked for."""
+    """For a dialect to render. ``tokens`` are of all texts; ``explanations`` has one a text where they were wanted."""
 
     answers: list[Answer]
     manifest: Manifest
     backend: str
+    tokens: int
     explanations: "Sequence[Explanation]" = ()
 
 
 class Answering:
-    """The one way from texts to answers: budget, model, CPU or GPU, shadow, telemetry."""
+    """The one way from texts to answers: budget, model, canary or live, CPU or GPU, shadow, telemetry."""
 
     def __init__(
         self, settings: Settings, models: Models, shadowing: Shadowing, router: "Router | None" = None
@@ -50,14 +51,37 @@ class Answering:
         self._router = router
 
     def predictor(self, target: Target) -> Predictor:
-        """Raises UnknownResource or ModelUnavailable."""
-        return _answering(self._models.get(target.model), target)
+        """The live version where no other is named. Raises UnknownResource or ModelUnavailable."""
+        model = self._models.get(target.model)
+        return model.version(target.version) if target.version else model.current()
 
     def predict(self, request: PredictRequest, target: Target) -> Answered:
         """Classify the texts. Raises a RequestError or ModelUnavailable."""
         started = time.perf_counter()
+        answered = self._ask(request, target, partial(self._predict, request, target))
+        if not target.version:
+            self._shadow(target, request, answered.answers)
+        return self._record(answered, started)
+
+    def explain(self, request: PredictRequest, target: Target) -> Answered:
+        """Classify the texts and weigh their words; all of them share one budget of tokens."""
+        started = time.perf_counter()
+        if request.parameters.truncation != "right":
+            raise InvalidRequest(
+                "A text is explained from its beginning as far as the model reads.", field="parameters.truncate"
+            )
+        return self._record(self._ask(request, target, partial(self._explain, request)), started)
+
+    def _ask(self, request: PredictRequest, target: Target, ask: Callable[[Predictor], Answered]) -> Answered:
         model = self._models.get(target.model)
-        predictor = _answering(model, target)
+        if target.version:
+            return ask(model.version(target.version))
+        chosen = model.choose(target.request_id)
+        if chosen.pointer.canary is None:
+            return ask(chosen.predictor)
+        return self._trials.ask(target.model, model, request, chosen, ask)
+
+    def _predict(self, request: PredictRequest, target: Target, predictor: Predictor) -> Answered:
         encoded = predictor.encoder.encode(
             request.texts, truncation=request.parameters.truncation, source=request.source
         )
@@ -69,27 +93,26 @@ class Answering:
         else:
             answers = answer(predictor.classify(encoded), predictor.manifest, request.parameters)
             backend = _backend(predictor)
-        if not target.version:
-            self._shadow(model, target, request, answers)
-        return self._record(Answered(answers, predictor.manifest, backend), tokens, started)
+        return Answered(answers, predictor.manifest, backend, tokens)
 
-    def explain(self, request: PredictRequest, target: Target) -> Answered:
-        """Classify the texts and weigh their words; all of them share one budget of tokens."""
+    def _explain(self, request: PredictRequest, predictor: Predictor) -> Answered:
         from slipway.explain import explain  # no prediction needs it
 
-        started = time.perf_counter()
-        if request.parameters.truncation != "right":
-            raise InvalidRequest(
-                "A text is explained from its beginning as far as the model reads.", field="parameters.truncate"
-            )
-        predictor = self.predictor(target)
         found: list[Explanation] = []
         for text in request.texts:
             left = self._settings.max_request_tokens - sum(explanation.cost for explanation in found)
             found.append(explain(predictor, text, max_tokens=left))
         answers = answer([explanation.base for explanation in found], predictor.manifest, request.parameters)
-        answered = Answered(answers, predictor.manifest, _backend(predictor), found)
-        return self._record(answered, sum(explanation.cost for explanation in found), started)
+        tokens = sum(explanation.cost for explanation in found)
+        return Answered(answers, predictor.manifest, _backend(predictor), tokens, found)
+
+    @cached_property
+    def _trials(self) -> "Trials":
+        """No start needs it, and few have a canary."""
+        from functions.predict.trials import Trials
+        from slipway.bakes.records import Records
+
+        return Trials(lambda model: Records(self._settings.model_bucket, model, serving=True))
 
     def _route(self, request: PredictRequest, target: Target, predictor: Predictor, tokens: int) -> "Routed | None":
         """The GPU's answers, where it is asked: it has the live version of the default model."""
@@ -97,29 +120,25 @@ class Answering:
             return None
         return self._router.predict(request, predictor.manifest.version, tokens)
 
-    def _shadow(self, model: LiveModel, target: Target, request: PredictRequest, answers: Sequence[Answer]) -> None:
+    def _shadow(self, target: Target, request: PredictRequest, answers: Sequence[Answer]) -> None:
         """Let the shadow candidate score a sampled request: encoded anew, since its tokenizer may be another one."""
-        candidate = model.shadow(target.request_id)
+        candidate = self._models.get(target.model).shadow(target.request_id)
         if candidate is not None:
             encode = partial(candidate.encoder.encode, request.texts, truncation=request.parameters.truncation)
             self._shadowing.submit(candidate, encode, [each.label or "" for each in answers])
 
     @staticmethod
-    def _record(answered: Answered, tokens: int, started: float) -> Answered:
+    def _record(answered: Answered, started: float) -> Answered:
         telemetry.record(
             telemetry.Served(
                 model_version=answered.manifest.version,
                 backend=answered.backend,
                 labels=[each.label or "" for each in answered.answers],
-                tokens=tokens,
+                tokens=answered.tokens,
                 milliseconds=(time.perf_counter() - started) * 1e3,
             )
         )
         return answered
-
-
-def _answering(model: LiveModel, target: Target) -> Predictor:
-    return model.version(target.version) if target.version else model.choose(target.request_id).predictor
 
 
 def _backend(predictor: Predictor) -> str:

@@ -85,7 +85,9 @@ class LiveModel:
         serving = self._ask()
         version = choose_version(serving.pointer, request_id)
         canary = serving.candidates.get(version) if version != serving.pointer.version else None
-        return Chosen(canary, "canary") if canary else Chosen(serving.live, "live")
+        if canary:
+            return Chosen(canary, "canary", serving.pointer, serving.live)
+        return Chosen(serving.live, "live", serving.pointer, serving.live)
 
     def shadow(self, request_id: str) -> "Predictor | None":
         """The candidate that is to score this request after it was answered; None if it is not in the sample.

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
 
 class Chosen(NamedTuple):
-    """What answers one request, and as what."""
+    """What answers one request, and as what; and what the pointer says, with the live version beside it."""
 
     predictor: "Predictor"
     role: Literal["live", "canary"]
+    pointer: Live
+    live: "Predictor"
 
 
 class Serving(NamedTuple):

@@ -21,6 +21,8 @@ Encode = Callable[[], Sequence[Encoded]]
 # Version of the candidate, texts compared, texts with another label, and the largest difference: how much likelier the
 # candidate held its own label than the answered one, 0 where all agree.
 Report = Callable[[str, int, int, float], None]
+# Version of a candidate that did not score a sampled request, and whether it was dropped or failed at.
+Lost = Callable[[str, bool], None]
 
 
 class _Request(NamedTuple):
@@ -35,12 +37,15 @@ class Shadowing:
     ``texts``, ``disagreements``, ``failures`` and ``dropped`` (both in requests) count since the start.
     """
 
-    def __init__(self, report: Report, *, logger: Logger = telemetry.logger) -> None:
+    def __init__(
+        self, report: Report, *, lost: Lost = telemetry.record_shadow_loss, logger: Logger = telemetry.logger
+    ) -> None:
         self.texts = 0
         self.disagreements = 0
         self.failures = 0
         self.dropped = 0
         self._report = report
+        self._lost = lost
         self._logger = logger
         self._waiting: deque[_Request] = deque()
         self._busy = False
@@ -56,7 +61,7 @@ class Shadowing:
         with self._changed:
             if len(self._waiting) >= QUEUE:
                 self.dropped += 1
-                telemetry.record_shadow_loss(candidate.manifest.version, dropped=True)
+                self._lost(candidate.manifest.version, True)
                 return
             self._waiting.append(_Request(candidate, encoded, labels))
             self._changed.notify_all()
@@ -89,7 +94,7 @@ class Shadowing:
             self._report(version, texts, disagreements, largest)
         except Exception as error:  # whatever a candidate does is its own affair; its kind only, never a text
             self.failures += 1
-            telemetry.record_shadow_loss(version, dropped=False)
+            self._lost(version, False)
             kind, failures, dropped = type(error).__name__, self.failures, self.dropped
             self._logger.warning("shadow failed", model_version=version, kind=kind, failures=failures, dropped=dropped)
 

@@ -76,9 +76,15 @@ def record_shadow(version: str, texts: int, disagreements: int, largest_differen
     _count(counts, model_version=version)
 
 
-def record_shadow_loss(version: str, *, dropped: bool) -> None:
+def record_shadow_loss(version: str, dropped: bool) -> None:
     """Count a sampled request that a shadow candidate did not score: dropped, or failed at."""
     _count({"ShadowDropped" if dropped else "ShadowFailures": 1}, model_version=version)
+
+
+def record_canary_failure(version: str, error: Exception) -> None:
+    """Log and count a request that a canary failed at, and that the live version was asked for instead."""
+    logger.warning("canary failed", model_version=version, error_type=type(error).__name__, frames=_frames(error))
+    _count({"CanaryFailures": 1}, model_version=version)
 
 
 def record_gpu(texts: int) -> None:
@@ -101,8 +107,12 @@ def record_error(status: int, error: Exception) -> None:
 
 def record_crash(error: BaseException) -> None:
     """Log where an unforeseen error came from. Not its message: that may quote the text it stumbled over."""
-    frames = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
-    logger.error("crashed", error_type=type(error).__name__, frames=frames[-8:])
+    logger.error("crashed", error_type=type(error).__name__, frames=_frames(error))
+
+
+def _frames(error: BaseException) -> list[str]:
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames][-8:]
 
 
 def _count(values: Mapping[str, int], **dimensions: str) -> None:

@@ -1,4 +1,8 @@
-"""The GPU endpoint follows the live version (docs/gpu.md); zips with the runtime layer, for they need no model.
+"""What follows the live version, or moves it; zips with the runtime layer, for they need no model.
+
+bake.py       a turn of a bake → the canary grows, is promoted, or is withdrawn (docs/releases.md)
+
+The GPU endpoint follows the live version (docs/gpu.md):
 
 roll.py       a promotion's event → the endpoints serve what is live now
 pulse.py      every minute → how many requests there are, for the routers

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from model_build.commands import bake as commands_bake
 from model_build.commands.options import Artifact, Bucket, By, Json, Model, Why, answer
 from model_build.commands.store_tables import difference_table, history_table, percent
 from slipway.artifact import read_manifest
@@ -39,6 +40,10 @@ def promote(  # noqa: PLR0913 - the options of a command are its arguments
     canary: Annotated[float | None, typer.Option(help="Per cent of the requests that it answers, for a start.")] = None,
     shadow: Annotated[bool, typer.Option("--shadow", help="It answers nobody, and is scored beside live.")] = False,
     share: Annotated[float | None, typer.Option(help="Per cent of the requests that a shadow scores. [100]")] = None,
+    bake: commands_bake.Time = None,
+    steps: commands_bake.Steps = commands_bake.STEPS,
+    bounds: commands_bake.Limits = "",
+    patience: commands_bake.Patience = commands_bake.PATIENCE,
     why: Why = "",
     as_json: Json = False,
 ) -> None:
@@ -46,8 +51,15 @@ def promote(  # noqa: PLR0913 - the options of a command are its arguments
     weight, sampled = _part("canary", canary, below=True), _part("share", share, below=False)
     if (canary is not None and shadow) or (share is not None and not shadow):
         raise typer.BadParameter("--canary and --shadow exclude each other, and --share belongs to --shadow")
+    wish = None
+    if bake is not None:
+        wish = commands_bake.Wish.read(canary=canary, bake=bake, steps=steps, bounds=bounds, patience=patience)
     store = Store(bucket, model)
     version = _resolve(store, version)
+    if wish:
+        watched = commands_bake.bake_canary(store, version, wish, bucket=bucket, by=by, why=why)
+        commands_bake.report_bake(as_json, model, *watched)
+        return
     if weight is not None:
         live = store.canary(version, weight, by=by, why=why)
     elif shadow:

@@ -31,12 +31,14 @@ def test_without_tls_nobody_may_do_anything(aws: Assembly) -> None:
 
 
 def test_leftovers_expire_and_current_models_do_not(aws: Assembly) -> None:
-    (rule,) = aws.properties("AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
-    assert rule == {
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
-        "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
-        "Status": "Enabled",
-    }
+    assert aws.properties("AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"] == [
+        {
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+            "Status": "Enabled",
+        },
+        {"ExpirationInDays": 30, "Prefix": "bakes/", "Status": "Enabled"},
+    ]
 
 
 def test_models_outlive_the_stack_unless_the_stage_says_otherwise(aws: Assembly, local: Assembly) -> None:

@@ -3,8 +3,9 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 
 from infra.local_cloud import LocalCloud, Outputs
@@ -16,19 +17,25 @@ PROMISE_SECONDS = 30
 
 
 class Load:
-    """Callers that never pause: how often each status came, how often each version, and when that was last."""
+    """Callers that never pause: how often each status came, how often each version, and when that was last.
 
-    def __init__(self, outputs: Outputs) -> None:
+    They send the ``requests`` in turn, each of which is its texts.
+    """
+
+    def __init__(self, outputs: Outputs, requests: Sequence[Sequence[str]]) -> None:
         self.statuses: Counter[int] = Counter()
         self.seen: Counter[str] = Counter()
         self.last: dict[str, float] = {}
         self._outputs = outputs
+        self._requests = requests
         self._stop = threading.Event()
         self._lock = threading.Lock()
 
     def call(self) -> None:
-        while not self._stop.is_set():
-            answer = predict(self._outputs, "good film", "awful plot")
+        for texts in cycle(self._requests):
+            if self._stop.is_set():
+                return
+            answer = predict(self._outputs, *texts)
             with self._lock:
                 self.statuses[answer.status] += 1
                 if answer.status == 200:
@@ -51,8 +58,10 @@ class Load:
 
 
 @contextmanager
-def load_on(outputs: Outputs, callers: int = 4) -> Iterator[Load]:
-    load = Load(outputs)
+def load_on(
+    outputs: Outputs, callers: int = 4, requests: Sequence[Sequence[str]] = (("good film", "awful plot"),)
+) -> Iterator[Load]:
+    load = Load(outputs, requests)
     threads = [threading.Thread(target=load.call) for _ in range(callers)]
     for thread in threads:
         thread.start()

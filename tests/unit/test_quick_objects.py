@@ -43,6 +43,18 @@ def test_what_is_read_is_what_boto3_reads(endpoint: str, tmp_path: Path) -> None
     assert list(quick.names("v/")) == ["v/größe +%.onnx"], "what obstore is not asked for goes through boto3"
 
 
+def test_what_is_written_is_there_whole_and_over_what_was_there(endpoint: str) -> None:
+    whole, quick = Objects(BUCKET, "bakes/demo/"), QuickObjects(BUCKET, "bakes/demo/")
+    for content in (b"a longer first one", b"second"):
+        assert quick.write("process.json", [content[:3], content[3:]]) == len(content)
+        found = whole.read("process.json")
+        assert found
+        assert found[0] == content
+    assert "_whole" not in vars(quick), "boto3 takes a third of a second to import"
+    with pytest.raises(StoreError):
+        QuickObjects("no-such-bucket-anywhere", "").write("process.json", [b"x"])
+
+
 def test_what_is_not_there_is_none_to_read_and_an_error_to_download(endpoint: str, tmp_path: Path) -> None:
     quick = QuickObjects(BUCKET, "")
     assert quick.read("none") is None

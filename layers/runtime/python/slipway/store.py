@@ -32,7 +32,7 @@ class Store:
     def __init__(self, bucket: str, model: str, client: Any = None, *, serving: bool = False) -> None:
         """``serving`` is for a function, which only reads and starts anew all the time: see ``quick_objects``."""
         self.model = model
-        self._objects = _open(bucket, f"models/{model}/", client, serving=serving)
+        self._objects = open_objects(bucket, f"models/{model}/", client, serving=serving)
 
     def publish(self, directory: Path) -> str:
         """Upload an artifact and return its version. Publishing the same artifact again changes nothing.
@@ -176,6 +176,19 @@ class Store:
         """Replace it."""
         self._objects.write(_TRAFFIC, [pulse.to_json()])
 
+    def replace(self, expected: Live, live: Live) -> Live:
+        """Point to ``live`` where ``expected`` still holds: for who decided about that pointer and no other.
+
+        Raises Conflict if somebody changed it meanwhile.
+        """
+
+        def change(present: Live | None) -> Live:
+            if present != expected:
+                raise self._conflict()
+            return live
+
+        return self._switch(change, attempts=1)
+
     def _switch(self, change: Callable[[Live | None], Live], *, attempts: int) -> Live:
         for _ in range(attempts):
             present, etag = self._live()
@@ -185,7 +198,10 @@ class Store:
             if self._point(live, etag) or self.live() == live:  # written, though the answer to it was lost
                 self._record(live)
                 return live
-        raise Conflict(
+        raise self._conflict()
+
+    def _conflict(self) -> Conflict:
+        return Conflict(
             f"The live version of {self.model!r} was changed by somebody else at the same time.",
             remedy="Look at `slipway history`, then decide again.",
         )
@@ -249,8 +265,11 @@ class Store:
             raise StoreError(f"{self._objects.url(name)} exists with other content; it is not overwritten.")
 
 
-def _open(bucket: str, prefix: str, client: Any, *, serving: bool) -> "Objects | QuickObjects":
-    """Each brings an import that takes longer than all the rest here, so only one of them is done."""
+def open_objects(bucket: str, prefix: str, client: Any, *, serving: bool) -> "Objects | QuickObjects":
+    """The objects of the bucket under ``prefix``; ``client`` and ``serving`` as in ``Store``.
+
+    Each brings an import that takes longer than all the rest here, so only one of them is done.
+    """
     if serving and in_lambda_with_credentials(os.environ):
         from slipway.quick_objects import QuickObjects
 

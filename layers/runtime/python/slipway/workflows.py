@@ -1,4 +1,4 @@
-"""Step Functions and EventBridge, as far as a function tells them something. boto3 is imported for it alone."""
+"""Step Functions, EventBridge and parameters, as far as we tell them something. boto3 is imported for it alone."""
 
 import json
 from collections.abc import Mapping
@@ -29,6 +29,20 @@ def start_execution(workflow: str, name: str, document: Mapping[str, Any]) -> bo
     except (ClientError, BotoCoreError) as error:
         raise StoreError(f"The execution {name} could not be started: {error}.") from error
     return True
+
+
+def parameter(name: str) -> str | None:
+    """A parameter of Systems Manager, in which a deployment names a workflow; None if there is none of that name.
+
+    Raises StoreError.
+    """
+    client = _client("ssm")
+    try:
+        return str(client.get_parameter(Name=name)["Parameter"]["Value"])
+    except client.exceptions.ParameterNotFound:
+        return None
+    except (ClientError, BotoCoreError) as error:
+        raise StoreError(f"The parameter {name} could not be read: {error}.") from error
 
 
 def announce(source: str, kind: str, detail: Mapping[str, Any]) -> None:

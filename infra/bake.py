@@ -1,0 +1,113 @@
+"""What makes a canary grow by steps, or withdraws it: a workflow that waits, and a function that looks.
+
+The workflow knows nothing of releases: it hands the function back what it returned, until that says it has ended.
+"""
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_ssm as ssm
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from infra.alarms import alarm_at
+from infra.log_groups import log_group
+from infra.model_store import ModelStore
+from infra.packaging import FunctionCode, runtime_layer, zipped_function
+from infra.settings import Deployment
+from slipway.settings.release import ReleaseSettings
+
+_TIMEOUT = cdk.Duration.minutes(1)
+_LONGEST = cdk.Duration.days(14)  # five steps of twelve hours, each with two days of patience, are twelve days
+
+
+class Bakes(Construct):
+    """``workflow``, of which each bake is an execution; ``turn``, its function, with its ``role``; the ``alarm``."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, deployment: Deployment, store: ModelStore) -> None:
+        super().__init__(scope, construct_id)
+        self._deployment = deployment
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        self.turn = self._turn(ReleaseSettings(model=deployment.model, model_bucket=store.bucket.bucket_name))
+        store.grant_read_model(self.role, model=deployment.model)
+        store.grant_move_pointer(self.role, model=deployment.model)
+        store.grant_read_bakes(self.role, model=deployment.model)
+        self.workflow = self._workflow()
+        self.parameter = ssm.StringParameter(
+            self,
+            "Parameter",
+            description=f"The workflow that bakes canaries of the model {deployment.model}, for `slipway promote`",
+            # As slipway.bakes.starting.parameter_name has it; the bucket says which of several stages it is.
+            parameter_name=f"/slipway/{store.bucket.bucket_name}/{deployment.model}/bake",
+            simple_name=False,
+            string_value=self.workflow.state_machine_arn,
+        )
+        self.alarm = self._alarm()
+
+    def _turn(self, settings: ReleaseSettings) -> lambda_.Function:
+        logs = log_group(self, "Logs", deployment=self._deployment)
+        logs.grant_write(self.role)
+        made = zipped_function(
+            self,
+            "Turn",
+            code=FunctionCode(source="functions/release", handler="functions.release.bake.handler"),
+            deployment=self._deployment,
+            options={
+                "description": f"Bakes of the model {self._deployment.model}: one turn",
+                "environment": settings.to_env(),
+                "memory_size": 512,
+                "timeout": _TIMEOUT,
+                "tracing": lambda_.Tracing.ACTIVE,
+                "log_group": logs,
+                "logging_format": lambda_.LoggingFormat.JSON,
+                "role": self.role,
+            },
+        )
+        if not self._deployment.local:
+            made.add_layers(runtime_layer(self, "Runtime"))
+        return made
+
+    def _workflow(self) -> sfn.StateMachine:
+        logs = log_group(self, "WorkflowLogs", deployment=self._deployment)
+        return sfn.StateMachine(
+            self,
+            "Workflow",
+            definition_body=sfn.DefinitionBody.from_chainable(self._steps()),
+            comment=f"Lets a canary of the model {self._deployment.model} grow while it is good",
+            logs=sfn.LogOptions(destination=logs, level=sfn.LogLevel.ALL, include_execution_data=False),
+            tracing_enabled=True,
+            timeout=_LONGEST,
+        )
+
+    def _steps(self) -> sfn.IChainable:
+        wait = sfn.Wait(self, "Let it bake", time=sfn.WaitTime.seconds_path("$.pause"))
+        look = tasks.LambdaInvoke(
+            self,
+            "Look and judge",
+            lambda_function=self.turn,
+            payload_response_only=True,
+            retry_on_service_exceptions=False,
+        )
+        look.add_retry(  # a turn can be done twice; for about an hour, since until it is done nobody watches the canary
+            errors=["States.ALL"],
+            interval=cdk.Duration.seconds(1),
+            backoff_rate=2,
+            max_attempts=40,
+            max_delay=cdk.Duration.minutes(2),
+            jitter_strategy=sfn.JitterType.FULL,
+        )
+        goes_on = sfn.Choice(self, "Does it go on?")
+        goes_on.when(sfn.Condition.string_equals("$.state", "going"), wait)
+        goes_on.otherwise(sfn.Succeed(self, "Ended"))
+        return wait.next(look).next(goes_on)
+
+    def _alarm(self) -> cloudwatch.Alarm:
+        return alarm_at(
+            self,
+            "Stopped bakes",
+            metric=self.workflow.metric_failed(period=cdk.Duration.minutes(5), statistic="Sum"),
+            says=f"A bake of the model {self._deployment.model} stopped half-way: its canary answers on and nobody "
+            "watches it. `slipway rollback` withdraws it",
+        )
