@@ -40,6 +40,7 @@ def acknowledge_predict_api(predict: PredictApi, *, stage: str, models: Sequence
             "Called synchronously by API Gateway only: the caller gets the error and no event can be lost.",
         ),
         *_api_findings(predict),
+        *_door_findings(predict),
     ):
         acknowledge(construct, rule, reason)
 
@@ -55,19 +56,36 @@ def _api_findings(predict: PredictApi) -> tuple[tuple[Construct, str, str], ...]
         (
             predict.api,
             "AwsSolutions-APIG3",
-            "A web ACL costs more a month than a small API; keys, throttling and a quota bound what a caller can use.",
+            "A web ACL costs more a month than a small API; throttling bounds what callers use. waf=true makes one.",
         ),
         (
             predict.api,
             "AwsSolutions-APIG4",
-            "Machines call this API, each with a key of the usage plan, and no answer depends on who asks.",
+            "Whatever it asks of its callers, the three pages for people are open, and show no model; and with "
+            "keys of a usage plan, which this check does not see, no answer depends on who asks.",
         ),
-        (predict.api, "AwsSolutions-COG4", "Machines call this API: there are no users to sign in."),
+        (
+            predict.api,
+            "AwsSolutions-COG4",
+            "Machines call this API: there are no users to sign in. Tokens of Cognito are taken by our own authorizer.",
+        ),
         (
             predict.api,
             "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]",
             "API Gateway's one logging role of the account and region, for which AWS prescribes this policy.",
         ),
+    )
+
+
+def _door_findings(predict: PredictApi) -> tuple[tuple[Construct, str, str], ...]:
+    door = predict.door
+    if not door:
+        return ()
+    tracing = "X-Ray's actions take no resource: AWS defines them for '*' only."
+    once = "Asked synchronously by API Gateway only: an error is the caller's to see and no event can be lost."
+    return (
+        (door.role, "AwsSolutions-IAM5[Resource::*]", tracing),
+        (door.function, "Serverless-LambdaDLQ", once),
     )
 
 

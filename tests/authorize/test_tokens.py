@@ -7,7 +7,7 @@ import time
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.authorize.tokens import LEEWAY, LONGEST, Expected, TokenRefused, read_key, verify
@@ -173,7 +173,8 @@ def test_a_huge_token_is_refused_before_it_is_read(issuer: Issuer) -> None:
     assert refusal(issuer, token) == "The token is no signed JSON Web Token."
 
 
-@given(st.text() | st.binary().map(lambda raw: ".".join([encode(raw)] * 3)) | st.from_regex(r"[\w-]*\.[\w-]*\.[\w-]*"))
+@settings(max_examples=60, deadline=None)
+@given(st.text() | st.binary().map(lambda raw: ".".join([encode(raw)] * 3)) | st.text("AZaz09-_.="))
 def test_whatever_is_sent_is_refused_and_raises_nothing_else(token: str) -> None:
     with pytest.raises(TokenRefused):
         verify(token, find_key=lambda _: None, expected=Expected(issuer="", audiences=frozenset()), now=0.0)
@@ -186,6 +187,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(["kty", "n", "e", "crv", "x", "y", "use", "alg", "kid"]), json_values))
 def test_whatever_a_set_of_keys_holds_is_a_key_or_none(key: dict[str, object]) -> None:
     assert read_key(key) is None or key["kty"] in ("RSA", "EC")
