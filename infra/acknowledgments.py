@@ -11,7 +11,6 @@ from infra.predict_api import PredictApi
 # cdk-nag names a resource of another stack by its export. A renamed construct changes it; synthesis then says so.
 BUCKET_EXPORT = "ExportsOutputFnGetAttModelStoreBucket9405F36EArn0FD5CBF9"
 DATA_EXPORT = "ExportsOutputFnGetAttDataBucketE6B0FAA8Arn3FF3A9FF"
-_DATA_REFERENCE = "ExportsOutputRefDataBucketE6B0FAA83794BF10"
 
 
 def acknowledge_predict_api(predict: PredictApi, *, stage: str, models: Sequence[str]) -> None:
@@ -130,10 +129,6 @@ def _acknowledge_workflow(batch: Batch, stage: str, model: str) -> None:
     runs = 'execution:{"Fn::Select":[6,{"Fn::Split":[":",{"Ref":"' + name + '"}]}]}'
     arn = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:" + runs
     for rule, reason in (
-        (
-            f"Resource::arn:<AWS::Partition>:s3:::slipway-{stage}-data:{_DATA_REFERENCE}/*",
-            "The list of a job's shards, which the map reads.",
-        ),
         (
             f"Resource::slipway-{stage}-data:{DATA_EXPORT}/jobs/{model}/*",
             "The list of a job's shards, which the map reads.",

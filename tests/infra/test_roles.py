@@ -50,12 +50,10 @@ def test_what_is_granted_on_everything_has_a_reason(everything: list[Grant]) -> 
 
 
 def test_data_and_models_are_granted_by_their_folder(everything: list[Grant]) -> None:
-    objects = {
-        g for g in everything if re.match(r"s3:(Get|Put|Delete|Abort)", g.action) and "<digest>" not in g.resource
-    }
-    wide = {grant for grant in objects if "/tickets/" not in grant.resource}
-    # CDK's reader of the list of shards asks for the bucket that the list is in.
-    assert {(grant.role, grant.action) for grant in wide} <= {("BatchWorkflowRole", "s3:GetObject")}
+    objects = {grant for grant in everything if re.match(r"s3:(Get|Put|Delete|Abort)", grant.action)}
+    ours = {grant for grant in objects if "<digest>" not in grant.resource}  # the others are what CDK uploaded
+    assert len(ours) > 50
+    assert [grant for grant in ours if "/tickets/" not in grant.resource] == []
 
 
 def test_only_spark_deletes_and_nobody_deletes_models(everything: list[Grant]) -> None:

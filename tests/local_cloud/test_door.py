@@ -1,4 +1,4 @@
-"""An API that asks for tokens, in a cloud of its own: a real issuer, the authorizer that API Gateway asks, the client."""
+"""An API that asks for tokens, in a cloud of its own: a real issuer, the authorizer before the API, the client."""
 
 import urllib.request
 from collections.abc import Iterator
