@@ -74,17 +74,19 @@ class Deployment:
         if self.gpu_leave_rps > self.gpu_enter_rps:
             remedy = f"at most gpu_enter_rps, {self.gpu_enter_rps:g}"
             raise DeploymentError(f"gpu_leave_rps={self.gpu_leave_rps!r} cannot be deployed: use {remedy}.")
-        self._check_auth()
+        self._check_door()
         if self.gpu_local and not self.local:
             raise DeploymentError(f"gpu_local={self.gpu_local!r} cannot be deployed: use it in a local stage only.")
 
-    def _check_auth(self) -> None:
+    def _check_door(self) -> None:
         for name in ("jwt_issuer", "jwt_audience"):
             if (self.auth == "jwt") != bool(getattr(self, name)):
                 remedy = "it with auth=jwt, and with nothing else"
                 raise DeploymentError(f"{name}={getattr(self, name)!r} cannot be deployed: use {remedy}.")
         if self.jwt_issuer.startswith("http://") and not self.local:
             raise DeploymentError(f"jwt_issuer={self.jwt_issuer!r} cannot be deployed: use an address as https://….")
+        if self.waf and self.local:
+            raise DeploymentError(f"waf={self.waf!r} cannot be deployed: use it elsewhere, the local cloud has no WAF.")
         if bool(self.domain_name) != bool(self.certificate_arn):
             remedy = "domain_name and certificate_arn together"
             raise DeploymentError(f"domain_name={self.domain_name!r} cannot be deployed: use {remedy}.")

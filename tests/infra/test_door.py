@@ -108,6 +108,7 @@ def test_no_kind_of_refusal_is_answered_twice(auth: str) -> None:
         ({"domain_name": "-.example.com", "certificate_arn": "arn:aws:acm:x"}, "domain_name"),
         ({"certificate_arn": "arn:aws:acm:x"}, "domain_name"),
         ({"waf": "yes"}, "waf"),
+        ({"waf": True, "local": True}, "waf"),
     ],
 )
 def test_arguments_that_leave_the_door_open_or_shut_are_refused(arguments: dict[str, object], named: str) -> None:

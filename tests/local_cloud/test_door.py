@@ -26,7 +26,7 @@ def issuer() -> Iterator[Issuer]:
 def door(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer, tiny_artifact: Path) -> Iterator[Outputs]:
     cloud = LocalCloud(tmp_path_factory.mktemp("door"), free_port())
     try:
-        outputs = cloud.deploy({"auth": "jwt", "jwt_issuer": issuer.url, "jwt_audience": AUDIENCE, "waf": "true"})
+        outputs = cloud.deploy({"auth": "jwt", "jwt_issuer": issuer.url, "jwt_audience": AUDIENCE})
         store = Store(outputs.model_bucket, outputs.model, cloud.client("s3"))
         store.promote(store.publish(tiny_artifact), by="test", why="first")
         yield outputs
