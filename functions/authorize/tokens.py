@@ -74,8 +74,9 @@ def read_key(key: Mapping[str, Any]) -> PublicKey | None:
     """A public key of a set (RFC 7517); None if it is not for RS256 or ES256 signatures, or too weak for them."""
     if key.get("use", "sig") != "sig":
         return None
+    reader = _READERS.get(str(key.get("kty")))
     try:
-        read = _READERS.get(str(key.get("kty")), lambda _: None)(key)
+        read = reader(key) if reader else None
     except (KeyError, TypeError, ValueError):  # cryptography refuses numbers that are no key by a ValueError
         return None
     return read if read is not None and key.get("alg", algorithm(read)) == algorithm(read) else None
