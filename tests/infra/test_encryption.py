@@ -82,7 +82,7 @@ def test_a_domain_of_one_s_own_replaces_api_gateway_s(synthesize: Synthesize) ->
     assert assembly.properties("AWS::ApiGateway::RestApi")["DisableExecuteApiEndpoint"] is True
     outputs = assembly.template("slipway-dev-demo-api")["Outputs"]
     assert "DomainAlias" in outputs
-    assert "classify" in json.dumps(outputs["ApiUrl"]) or "DomainName" in json.dumps(outputs["ApiUrl"])
+    assert "CustomDomain" in json.dumps(outputs["ApiUrl"])
 
 
 def test_a_key_of_the_stage_s_own_turns_and_outlives_it(own: Assembly) -> None:
