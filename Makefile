@@ -46,7 +46,7 @@ clean: ## Remove what was built and installed; the local cloud must be down
 	@echo "Installing Python packages into .venv; the first time takes a few minutes."
 	@$(PYTHON) -m venv .venv
 	@# --no-compile: half of the time; Python compiles what is imported, which is a small part of it.
-	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -e '.[build,demo,infra,endpoint,dev]'
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -e '.[build,demo,infra,endpoint,authorize,dev]'
 	@touch $@
 
 node_modules/installed: package-lock.json

@@ -8,7 +8,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
@@ -22,6 +21,7 @@ from infra.log_groups import log_group
 from infra.model_store import ModelStore
 from infra.packaging import runtime_layer
 from infra.settings import Deployment
+from infra.shards_reader import ShardsReader
 from slipway.settings.batch import BatchSettings
 
 _START_MB, _PLAN_MB, _FINISH_MB = 256, 2048, 1769
@@ -91,7 +91,7 @@ class Batch(Construct):
 
     def _workflow(self, data: DataBucket) -> sfn.StateMachine:
         logs = log_group(self, "WorkflowLogs", deployment=self._deployment)
-        made = sfn.StateMachine(
+        return sfn.StateMachine(
             self,
             "Workflow",
             definition_body=sfn.DefinitionBody.from_chainable(self._steps(data)),
@@ -100,12 +100,6 @@ class Batch(Construct):
             tracing_enabled=True,
             timeout=cdk.Duration.days(7),
         )
-        iam.Grant.add_to_principal(  # the reader of the shards' list
-            grantee=made,
-            actions=["s3:GetObject"],
-            resource_arns=[data.bucket.arn_for_objects(f"jobs/{self._deployment.model}/*")],
-        )
-        return made
 
     def _steps(self, data: DataBucket) -> sfn.IChainable:
         refused = sfn.Fail(self, "Cannot be scored", error="BatchError", cause_path="$.reason")
@@ -121,7 +115,9 @@ class Batch(Construct):
         shards = sfn.DistributedMap(
             self,
             "Score the shards",
-            item_reader=sfn.S3JsonLItemReader(bucket=data.bucket, key=sfn.JsonPath.string_at("$.shards")),
+            item_reader=ShardsReader(
+                data.bucket, key=sfn.JsonPath.string_at("$.shards"), folder=f"jobs/{self._deployment.model}/"
+            ),
             item_selector={
                 "folder": sfn.JsonPath.string_at("$.folder"),
                 "shard": sfn.JsonPath.object_at("$$.Map.Item.Value"),

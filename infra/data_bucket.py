@@ -2,6 +2,7 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -17,12 +18,13 @@ class DataBucket(Construct):
     What people put into it and what comes back stays until they delete it; what a job needs while it runs expires.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, retain: bool) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, retain: bool, key: kms.IKey | None = None) -> None:
         super().__init__(scope, construct_id)
         self.bucket = private_bucket(
             self,
             "Bucket",
             retain=retain,
+            key=key,
             lifecycle_rules=[
                 s3.LifecycleRule(prefix="jobs/", expiration=cdk.Duration.days(JOBS_KEPT)),
                 s3.LifecycleRule(

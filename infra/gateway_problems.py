@@ -18,18 +18,18 @@ class GatewayProblem:
     detail: str
     remedy: str
     headers: dict[str, str] = field(default_factory=dict)
+    reason: str = ""  # a variable of API Gateway's that says more
 
     def body(self) -> str:
         """The JSON document: a static text, because API Gateway knows nothing of the request worth telling."""
-        return json.dumps(
-            {
-                "type": "about:blank",
-                "title": self.status.phrase,
-                "status": self.status.value,
-                "detail": self.detail,
-                "remedy": self.remedy,
-            }
-        )
+        document = {
+            "type": "about:blank",
+            "title": self.status.phrase,
+            "status": self.status.value,
+            "detail": self.detail,
+            "remedy": self.remedy,
+        }
+        return json.dumps({**document, "reason": self.reason} if self.reason else document)
 
 
 _NO_KEY = "Send the header x-api-key with a key of this API's usage plan."
@@ -47,6 +47,12 @@ GATEWAY_PROBLEMS = (
         status=HTTPStatus.FORBIDDEN,
         detail="The caller may not use this API.",
         remedy="Ask the API's owner for access.",
+    ),
+    GatewayProblem(
+        response_type=_Type.WAF_FILTERED,
+        status=HTTPStatus.FORBIDDEN,
+        detail="The web ACL before this API refused the request: for its rate, its address or what it asks for.",
+        remedy="Ask more slowly; if it stays, ask the API's owner what the log of the web ACL says.",
     ),
     GatewayProblem(
         # API Gateway's word for a path or method that no resource serves; its own status for it, 403, misleads.
@@ -115,9 +121,81 @@ GATEWAY_PROBLEMS = (
 )
 
 
-def add_gateway_problems(api: apigateway.RestApi) -> None:
+_BEAR = "Send the header Authorization: Bearer <token>, with a token that the API's issuer gave you for this API."
+_SIGN = "Sign the request with Signature Version 4 for the service execute-api and the API's region."
+_WHO = {"WWW-Authenticate": "'Bearer'"}
+
+# What is refused otherwise, by what the API asks of its callers.
+DOOR_PROBLEMS: dict[str, tuple[GatewayProblem, ...]] = {
+    "api-key": (),
+    "jwt": (
+        GatewayProblem(
+            response_type=_Type.UNAUTHORIZED,
+            status=HTTPStatus.UNAUTHORIZED,
+            detail="The header Authorization is missing or has no bearer token.",
+            remedy=_BEAR,
+            headers=_WHO,
+        ),
+        GatewayProblem(
+            # The authorizer's "no": an answer to who the caller is, for which API Gateway's own status is 403.
+            response_type=_Type.ACCESS_DENIED,
+            status=HTTPStatus.UNAUTHORIZED,
+            detail="The token is not one that this API takes.",
+            remedy=_BEAR,
+            headers={"WWW-Authenticate": "'Bearer error=\"invalid_token\"'"},
+            reason="$context.authorizer.reason",
+        ),
+        *(
+            GatewayProblem(
+                response_type=kind,
+                status=HTTPStatus.SERVICE_UNAVAILABLE,
+                detail="The token could not be checked: its issuer does not answer.",
+                remedy="Retry in half a minute; if it stays, look at the log of the function that checks tokens.",
+                headers={"Retry-After": "'30'"},
+            )
+            for kind in (_Type.AUTHORIZER_FAILURE, _Type.AUTHORIZER_CONFIGURATION_ERROR)
+        ),
+    ),
+    "iam": (
+        GatewayProblem(
+            # Here also what API Gateway says of a request without a signature, to whatever path.
+            response_type=_Type.MISSING_AUTHENTICATION_TOKEN,
+            status=HTTPStatus.FORBIDDEN,
+            detail="The request is not signed.",
+            remedy=_SIGN,
+        ),
+        GatewayProblem(
+            response_type=_Type.INVALID_SIGNATURE,
+            status=HTTPStatus.FORBIDDEN,
+            detail="The signature of the request is wrong.",
+            remedy=_SIGN,
+        ),
+        GatewayProblem(
+            response_type=_Type.EXPIRED_TOKEN,
+            status=HTTPStatus.FORBIDDEN,
+            detail="The credentials that signed the request have expired.",
+            remedy="Get new ones and sign again.",
+        ),
+        GatewayProblem(
+            response_type=_Type.ACCESS_DENIED,
+            status=HTTPStatus.FORBIDDEN,
+            detail="The identity that signed the request may not use this API.",
+            remedy="Ask for execute-api:Invoke on the InvokeArn that the deployment printed.",
+        ),
+    ),
+}
+
+
+def gateway_problems(auth: str) -> tuple[GatewayProblem, ...]:
+    """Those of an API that asks its callers for ``auth``."""
+    problems = {problem.response_type.response_type: problem for problem in GATEWAY_PROBLEMS}
+    problems |= {problem.response_type.response_type: problem for problem in DOOR_PROBLEMS[auth]}
+    return tuple(problems.values())
+
+
+def add_gateway_problems(api: apigateway.RestApi, *, auth: str) -> None:
     """Replace API Gateway's own error bodies by problem documents."""
-    for problem in GATEWAY_PROBLEMS:
+    for problem in gateway_problems(auth):
         api.add_gateway_response(
             f"Problem{problem.response_type.response_type}",
             type=problem.response_type,

@@ -2,6 +2,7 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -15,12 +16,13 @@ class ModelStore(Construct):
     only once it is empty: no model is lost by accident either way.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, retain: bool) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, retain: bool, key: kms.IKey | None = None) -> None:
         super().__init__(scope, construct_id)
         self.bucket = private_bucket(
             self,
             "Bucket",
             retain=retain,
+            key=key,
             lifecycle_rules=[
                 s3.LifecycleRule(
                     # Versions of a model are never overwritten: only the live pointer leaves old states behind.

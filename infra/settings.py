@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 STAGES = "slipway:stages"
+AUTH = ("api-key", "iam", "jwt")
 GPU = ("off", "scale-to-zero", "always-on")
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365)  # of the values CloudWatch Logs takes, those a small team asks for
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _STAGE = re.compile(r"[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?")
 # One GPU, so that a copy of the model is an instance; of the families that the AMI with CUDA 13 is for.
 _GPU_INSTANCE = re.compile(r"ml\.(g4dn|g5|g6|g6e)\.(2|4|8|16)?xlarge")
+_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
 # CDK's own context keys all hold one of ":", "@", "/" or "-", so a plain word that is no argument is a misspelt one.
 _PLAIN_WORD = re.compile(r"[A-Za-z_]+")
 
@@ -53,6 +56,14 @@ class Deployment:
     gpu_leave_rps: float = 1_100.0  # around what `slipway cost` says of the demo's model and gpu_instance
     gpu_local: str = ""  # in the local cloud, the address of a process that stands for the endpoint
     gpu_async: bool = False  # a second endpoint, for requests in files; it stops when it has nothing to do
+    auth: str = "api-key"  # or iam, or jwt: what the API asks of its callers (infra/door.py)
+    jwt_issuer: str = ""  # whose tokens are taken, as the tokens spell it
+    jwt_audience: str = ""  # for whom a token must be; several, separated by commas
+    jwt_scope: str = ""  # that a token must have, if any
+    waf: bool = False  # a web ACL before the API, for about nine dollars a month
+    kms_key: str = "aws"  # AWS's own keys; or own, a key of the stage; or the ARN of a key
+    domain_name: str = ""  # of the API, instead of API Gateway's own name; with
+    certificate_arn: str = ""  # of ACM, in the API's region
     account_logs_role: bool = True  # API Gateway has one role for its logs per account and region: False if it's there
 
     def __post_init__(self) -> None:
@@ -65,8 +76,22 @@ class Deployment:
         if self.gpu_leave_rps > self.gpu_enter_rps:
             remedy = f"at most gpu_enter_rps, {self.gpu_enter_rps:g}"
             raise DeploymentError(f"gpu_leave_rps={self.gpu_leave_rps!r} cannot be deployed: use {remedy}.")
+        self._check_door()
         if self.gpu_local and not self.local:
             raise DeploymentError(f"gpu_local={self.gpu_local!r} cannot be deployed: use it in a local stage only.")
+
+    def _check_door(self) -> None:
+        for name in ("jwt_issuer", "jwt_audience"):
+            if (self.auth == "jwt") != bool(getattr(self, name)):
+                remedy = "it with auth=jwt, and with nothing else"
+                raise DeploymentError(f"{name}={getattr(self, name)!r} cannot be deployed: use {remedy}.")
+        if self.jwt_issuer.startswith("http://") and not self.local:
+            raise DeploymentError(f"jwt_issuer={self.jwt_issuer!r} cannot be deployed: use an address as https://….")
+        if self.waf and self.local:
+            raise DeploymentError(f"waf={self.waf!r} cannot be deployed: use it elsewhere, the local cloud has no WAF.")
+        if bool(self.domain_name) != bool(self.certificate_arn):
+            remedy = "domain_name and certificate_arn together"
+            raise DeploymentError(f"domain_name={self.domain_name!r} cannot be deployed: use {remedy}.")
 
     @property
     def has_gpu(self) -> bool:
@@ -118,6 +143,17 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "gpu_enter_rps": _between(0.1, 1_000_000),
     "gpu_leave_rps": _between(0.1, 1_000_000),
     "gpu_local": (lambda v: not v or v.startswith("http://127.0.0.1:"), "an address as http://127.0.0.1:8080"),
+    "auth": (lambda v: v in AUTH, f"one of {', '.join(AUTH)}"),
+    "jwt_issuer": (
+        lambda v: not v or v.startswith(("https://", "http://127.0.0.1:")),
+        "an address as https://issuer.example",
+    ),
+    "kms_key": (
+        lambda v: v in ("aws", "own") or bool(_KEY_ARN.fullmatch(v)),
+        "aws, own, or an ARN as arn:aws:kms:eu-central-1:123456789012:key/…",
+    ),
+    "domain_name": (lambda v: not v or bool(_DOMAIN.fullmatch(v)), "a name as classify.example.com"),
+    "certificate_arn": (lambda v: not v or v.startswith("arn:"), "the ARN of a certificate in ACM"),
     "reserved_concurrency": _between(1, 1_000),
     "code_slow_ms": _between(100, 29_000),
     "requests_per_second": _between(0.1, 10_000),

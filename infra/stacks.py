@@ -14,6 +14,7 @@ CloudFormation refuses to delete the first two while the others use them.
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from infra.acknowledgments import acknowledge_batch, acknowledge_predict_api
@@ -22,9 +23,11 @@ from infra.batch import Batch
 from infra.bucket_events import tell_eventbridge
 from infra.code_release import CodeRelease
 from infra.data_bucket import DataBucket
+from infra.encryption import encrypt, stage_key
 from infra.gpu_names import api_stack_name, component_name, endpoint_name, grant_invoke
 from infra.gpu_stack import GpuStack
 from infra.model_store import ModelStore
+from infra.nist_acknowledgments import acknowledge_nist
 from infra.predict_api import PredictApi
 from infra.settings import Deployment
 from infra.spark_stack import SparkStack
@@ -32,11 +35,12 @@ from slipway.settings import Settings
 
 
 class StoreStack(cdk.Stack):
-    """Holds ``store``, the part of a stage that is worth keeping."""
+    """Holds ``store``, the part of a stage that is worth keeping, and the stage's ``key``, or None."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, f"slipway-{deployment.stage}-store", termination_protection=deployment.retain)
-        self.store = ModelStore(self, "ModelStore", retain=deployment.retain)
+        self.key = stage_key(self, deployment=deployment)
+        self.store = ModelStore(self, "ModelStore", retain=deployment.retain, key=self.key)
         # Always: the stage's models share it, and one without a GPU must not turn it off for one that has.
         tell_eventbridge(self.store.bucket)
         cdk.CfnOutput(self, "ModelBucket", value=self.store.bucket.bucket_name)
@@ -45,9 +49,9 @@ class StoreStack(cdk.Stack):
 class DataStack(cdk.Stack):
     """Holds ``data``, the files of a stage."""
 
-    def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
+    def __init__(self, scope: Construct, *, deployment: Deployment, key: kms.IKey | None) -> None:
         super().__init__(scope, f"slipway-{deployment.stage}-data", termination_protection=deployment.retain)
-        self.data = DataBucket(self, "Data", retain=deployment.retain)
+        self.data = DataBucket(self, "Data", retain=deployment.retain, key=key)
         cdk.CfnOutput(self, "DataBucket", value=self.data.bucket.bucket_name)
 
 
@@ -75,7 +79,12 @@ class ApiStack(cdk.Stack):
             CodeRelease(self, "CodeRelease", predict=self.predict, deployment=deployment)
         acknowledge_predict_api(self.predict, stage=deployment.stage, models=settings.model_names())
         cdk.CfnOutput(self, "ApiUrl", value=self.predict.url)
-        cdk.CfnOutput(self, "ApiKeyId", value=self.predict.api_key.key_id)
+        if self.predict.api_key:
+            cdk.CfnOutput(self, "ApiKeyId", value=self.predict.api_key.key_id)
+        if deployment.auth == "iam":
+            cdk.CfnOutput(self, "InvokeArn", value=self.predict.api.arn_for_execute_api(stage=deployment.stage))
+        if self.predict.api.domain_name:
+            cdk.CfnOutput(self, "DomainAlias", value=self.predict.api.domain_name.domain_name_alias_domain_name)
         cdk.CfnOutput(self, "Model", value=deployment.model)
 
 
@@ -99,7 +108,7 @@ class BatchStack(cdk.Stack):
 def add_stacks(app: cdk.App, *, deployment: Deployment) -> tuple[cdk.Stack, ...]:
     """All stacks of one deployment, with its arguments as their tags."""
     store = StoreStack(app, deployment=deployment)
-    data = DataStack(app, deployment=deployment)
+    data = DataStack(app, deployment=deployment, key=store.key)
     api = ApiStack(app, deployment=deployment, store=store.store, data=data.data)
     batch = BatchStack(app, deployment=deployment, store=store.store, data=data.data)
     bake = BakeStack(app, deployment=deployment, store=store.store)
@@ -112,4 +121,9 @@ def add_stacks(app: cdk.App, *, deployment: Deployment) -> tuple[cdk.Stack, ...]
     cdk.Tags.of(app).add("slipway:stage", deployment.stage)
     for stack in of_model:
         cdk.Tags.of(stack).add("slipway:model", deployment.model)
-    return store, data, *of_model
+    stacks = (store, data, *of_model)
+    if store.key:
+        encrypt(stacks, key=store.key)
+    for stack in stacks:
+        acknowledge_nist(stack, deployment=deployment)
+    return stacks

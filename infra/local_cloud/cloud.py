@@ -175,10 +175,9 @@ class LocalCloud:
 
     def _write_outputs(self, stacks: Mapping[str, Mapping[str, str]]) -> Outputs:
         values = {name: value for stack in stacks.values() for name, value in stack.items()}
-        key = self.client("apigateway").get_api_key(apiKey=values["ApiKeyId"], includeValue=True)
         outputs = Outputs(
             api_url=self._local_url(values["ApiUrl"]),
-            api_key=key["value"],
+            api_key=self._api_key(values.get("ApiKeyId", "")),
             model=values["Model"],
             model_bucket=values["ModelBucket"],
             data_bucket=values["DataBucket"],
@@ -190,6 +189,10 @@ class LocalCloud:
         written.write_text(json.dumps(asdict(outputs), indent=2) + "\n")
         written.replace(self._outputs_file)
         return outputs
+
+    def _api_key(self, key_id: str) -> str:
+        """Its value; empty for an API that asks for no key."""
+        return self.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)["value"] if key_id else ""
 
     def _local_url(self, api_url: str) -> str:
         """https://<id>.execute-api.<region>.amazonaws.com/<stage>, as this cloud answers it without a DNS."""

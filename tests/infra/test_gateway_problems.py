@@ -8,6 +8,7 @@ from tests.infra.conftest import Assembly, Json
 STATUSES = {
     "INVALID_API_KEY": 403,
     "ACCESS_DENIED": 403,
+    "WAF_FILTERED": 403,
     "MISSING_AUTHENTICATION_TOKEN": 404,
     "RESOURCE_NOT_FOUND": 404,
     "REQUEST_TOO_LARGE": 413,

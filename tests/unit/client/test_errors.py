@@ -48,7 +48,8 @@ def test_a_status_is_an_error(status: int, kind: type[ClientError]) -> None:
 
 def test_what_a_gateway_without_problem_documents_says_is_taken() -> None:
     error = to_error(403, b'{"message": "Forbidden"}', 0.0)
-    assert (error.detail, error.remedy) == ("Forbidden", "Give the client the api_key of a usage plan of this API.")
+    assert error.detail == "Forbidden"
+    assert error.remedy.startswith("Give the client the api_key of a usage plan of this API")
 
 
 @given(st.integers(100, 999), st.binary() | st.sampled_from([b'{"detail": 1, "field": []}', b"[1]", b"[" * 100_000]))

@@ -1,4 +1,4 @@
-"""A client of the API for Python programs, of the standard library alone.
+"""A client of the API for Python programs, of the standard library alone (``signature`` apart, which needs botocore).
 
     with Client("https://….execute-api.eu-central-1.amazonaws.com/prod", model="tickets", api_key="…") as client:
         client.predict("The printer is on fire").label
@@ -7,10 +7,11 @@
 
 Prediction changes nothing, so whatever may pass by itself is tried again: lost connections, 429, 502, 503 and 504,
 with growing random pauses, up to a deadline (``Patience``). What is left is a ``ClientError`` that names the remedy and
-never holds a text or the key; ``slipway.client.errors`` draws the tree. Proxies and redirects are not followed.
+never holds a text or a key; ``slipway.client.errors`` draws the tree. Proxies and redirects are not followed.
 """
 
 from slipway.client.api import Client, Parameters
+from slipway.client.credentials import Credential, bearer, signature
 from slipway.client.errors import (
     BadAnswer,
     ClientError,
@@ -28,6 +29,7 @@ __all__ = [
     "BatchState",
     "Client",
     "ClientError",
+    "Credential",
     "Explanation",
     "ModelVersion",
     "NotSent",
@@ -39,4 +41,6 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "Word",
+    "bearer",
+    "signature",
 ]

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Literal, Self, TypedDict, Unpack
 from urllib.parse import quote
 
-from slipway.client.address import check_key, check_request_id, read_url
+from slipway.client.address import check_request_id, read_url
+from slipway.client.credentials import Credential, bearer
+from slipway.client.credentials import api_key as with_key
 from slipway.client.errors import ClientError, NotSent
 from slipway.client.patience import Clock, Patience
 from slipway.client.results import (
@@ -59,12 +61,15 @@ class Client:
         *,
         model: str,
         api_key: str = "",
+        credential: Credential | None = None,
         patience: Patience | None = None,
         allow_http: bool = False,
         tls: ssl.SSLContext | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """``tls`` says which certificates are trusted, by default those that the system trusts.
+        """``credential``, by ``bearer`` or ``signature``, is for an API that asks for tokens or signatures, not keys.
+
+        ``tls`` says which certificates are trusted, by default those that the system trusts.
 
         ``http://`` is for this machine only, unless ``allow_http``. ``clock`` is for tests. Raises NotSent for an
         argument that cannot be used.
@@ -73,11 +78,14 @@ class Client:
             raise NotSent("The model has no name.", field="model", remedy="Give the deployment's model.")
         self._address = read_url(url, allow_http=allow_http)
         self._model = model
-        self._transport = Transport(self._address, check_key(api_key), patience or Patience(), clock or Clock(), tls)
+        if api_key and credential:
+            raise NotSent("There are two credentials.", field="credential", remedy="Give api_key or credential.")
+        credential = credential or with_key(api_key)
+        self._transport = Transport(self._address, credential, patience or Patience(), clock or Clock(), tls)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
-        """A client as SLIPWAY_URL, SLIPWAY_MODEL and, where there is one, SLIPWAY_API_KEY say.
+        """A client as SLIPWAY_URL, SLIPWAY_MODEL and, where there is one, SLIPWAY_API_KEY or SLIPWAY_TOKEN say.
 
         Raises SettingsError naming the variable that is missing.
         """
@@ -85,7 +93,9 @@ class Client:
         for name in ("URL", "MODEL"):
             if not env.get(PREFIX + name):
                 raise SettingsError(f"The environment variable {PREFIX}{name} is not set.", remedy=_REMEDIES[name])
-        return cls(env[f"{PREFIX}URL"], model=env[f"{PREFIX}MODEL"], api_key=env.get(f"{PREFIX}API_KEY", ""))
+        key, token = env.get(f"{PREFIX}API_KEY", ""), env.get(f"{PREFIX}TOKEN", "")
+        credential = bearer(token) if token else None
+        return cls(env[f"{PREFIX}URL"], model=env[f"{PREFIX}MODEL"], api_key=key, credential=credential)
 
     def predict(
         self, text: str, *, version: str = "", request_id: str = "", **parameters: Unpack[Parameters]

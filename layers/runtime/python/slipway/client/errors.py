@@ -3,12 +3,12 @@
     ClientError
     ├── NotSent              refused here, before anything was sent: an argument or a text
     ├── RequestRefused       the API refuses this request, and will again            4xx
-    │   ├── Unauthorized     no API key, or one that may not do this                 401, 403
+    │   ├── Unauthorized     no key, token or signature, or none that may do this    401, 403
     │   └── TooManyRequests  a rate or quota is used up; trying again did not help   429
     ├── Unavailable          no answer in time, or the service failed                5xx
     └── BadAnswer            what answered does not speak this API
 
-No message holds a text or the API key.
+No message holds a text, a key or a token.
 """
 
 import json
@@ -55,7 +55,7 @@ class RequestRefused(ClientError):
 
 
 class Unauthorized(RequestRefused):
-    """The API key is missing, unknown, or may not do this."""
+    """The key, token or signature is missing, not taken, or may not do this."""
 
 
 class TooManyRequests(RequestRefused):
@@ -92,7 +92,7 @@ def to_error(status: int, body: bytes, retry_after: float) -> ClientError:
 
 
 _REMEDIES: dict[type[ClientError], str] = {
-    Unauthorized: "Give the client the api_key of a usage plan of this API.",
+    Unauthorized: "Give the client the api_key of a usage plan of this API, or the credential that it asks for.",
     TooManyRequests: "Ask more slowly, or for a higher rate or quota.",
     Unavailable: "Try again later; if it stays, look at the function's log.",
     BadAnswer: "Check the URL: it is the ApiUrl that the deployment printed, stage included.",

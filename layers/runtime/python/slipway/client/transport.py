@@ -10,6 +10,7 @@ from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 
 from slipway.client.address import Address
+from slipway.client.credentials import Credential
 from slipway.client.errors import ClientError, NotSent, Unavailable, to_error
 from slipway.client.patience import RETRIED, Clock, Patience, read_retry_after
 
@@ -41,10 +42,15 @@ class Transport:
     """Sends requests to one address. Safe to use from several threads: each request has a connection for itself."""
 
     def __init__(
-        self, address: Address, key: str, patience: Patience, clock: Clock, tls: ssl.SSLContext | None = None
+        self,
+        address: Address,
+        credential: Credential,
+        patience: Patience,
+        clock: Clock,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._address = address
-        self._key = key
+        self._credential = credential
         self._patience = patience
         self._clock = clock
         self._tls = (tls or ssl.create_default_context()) if address.tls else None
@@ -140,8 +146,9 @@ class Transport:
         connection.putheader("Accept", "application/json")
         connection.putheader("User-Agent", "slipway")
         connection.putheader("X-Request-Id", request.id)
-        if self._key:
-            connection.putheader("x-api-key", self._key)
+        url = str(self._address) + request.path
+        for name, value in self._credential(request.method, url, request.body or b"").items():
+            connection.putheader(name, value)
         if request.body is not None:
             connection.putheader("Content-Type", "application/json")
             connection.putheader("Content-Length", str(len(request.body)))
