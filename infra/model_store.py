@@ -26,7 +26,8 @@ class ModelStore(Construct):
                     # Versions of a model are never overwritten: only the live pointer leaves old states behind.
                     noncurrent_version_expiration=cdk.Duration.days(30),
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
-                )
+                ),
+                s3.LifecycleRule(prefix="drift/", expiration=cdk.Duration.days(90)),  # slipway.drift.windows
             ],
             unlogged="Access logs need a second bucket and say nothing new: each change of the live model is in "
             "the ledger, and CloudTrail data events can be turned on for the account.",

@@ -5,6 +5,7 @@
     slipway-<stage>-<model>-api       stateless: replaced at will; one for each classifier
     slipway-<stage>-<model>-batch     stateless: the workflow that scores files
     slipway-<stage>-<model>-spark     stateless: the Spark application, if it is asked for
+    slipway-<stage>-<model>-drift     stateless: what compares the API's texts with the model's baseline (infra/drift.py)
     slipway-<stage>-<model>-gpu       stateless: the endpoints with a GPU, if there are any (infra/gpu_stack.py)
 
 CloudFormation refuses to delete the first two while the others use them.
@@ -19,6 +20,7 @@ from infra.acknowledgments import acknowledge_batch, acknowledge_predict_api
 from infra.batch import Batch
 from infra.bucket_events import tell_eventbridge
 from infra.data_bucket import DataBucket
+from infra.drift import DriftStack
 from infra.gpu_names import api_stack_name, component_name, endpoint_name, grant_invoke
 from infra.gpu_stack import GpuStack
 from infra.model_store import ModelStore
@@ -96,7 +98,8 @@ def add_stacks(app: cdk.App, *, deployment: Deployment) -> tuple[cdk.Stack, ...]
     data = DataStack(app, deployment=deployment)
     api = ApiStack(app, deployment=deployment, store=store.store, data=data.data)
     batch = BatchStack(app, deployment=deployment, store=store.store, data=data.data)
-    of_model: list[cdk.Stack] = [api, batch]
+    drift = DriftStack(app, deployment=deployment, store=store.store, read=api.predict.serving.logs)
+    of_model: list[cdk.Stack] = [api, batch, drift]
     if deployment.spark_max_vcpus and not deployment.local:
         vcpus = deployment.spark_max_vcpus
         of_model.append(SparkStack(app, deployment=deployment, store=store.store, data=data.data, max_vcpus=vcpus))

@@ -9,6 +9,7 @@ from functions.predict import telemetry
 from functions.predict.live import LiveModel
 from functions.predict.models import Models
 from functions.predict.shadowing import Shadowing
+from functions.predict.watching import watched
 from slipway.answers import Answer, answer
 from slipway.artifact import Manifest
 from slipway.errors import InvalidRequest
@@ -71,7 +72,8 @@ class Answering:
             backend = _backend(predictor)
         if not target.version:
             self._shadow(model, target, request, answers)
-        return self._record(Answered(answers, predictor.manifest, backend), tokens, started)
+        drift = "" if request.parameters.raw_scores else watched(predictor.bins, encoded, answers)
+        return self._record(Answered(answers, predictor.manifest, backend), tokens, started, drift)
 
     def explain(self, request: PredictRequest, target: Target) -> Answered:
         """Classify the texts and weigh their words; all of them share one budget of tokens."""
@@ -105,7 +107,7 @@ class Answering:
             self._shadowing.submit(candidate, encode, [each.label or "" for each in answers])
 
     @staticmethod
-    def _record(answered: Answered, tokens: int, started: float) -> Answered:
+    def _record(answered: Answered, tokens: int, started: float, drift: str = "") -> Answered:
         telemetry.record(
             telemetry.Served(
                 model_version=answered.manifest.version,
@@ -113,6 +115,7 @@ class Answering:
                 labels=[each.label or "" for each in answered.answers],
                 tokens=tokens,
                 milliseconds=(time.perf_counter() - started) * 1e3,
+                drift=drift,
             )
         )
         return answered
