@@ -1,4 +1,4 @@
-"""What looks for drift every hour: a function, the rule that runs it, and what is told if it finds some (docs/drift.md).
+"""What looks for drift every hour: a function, the rule that runs it, and the alarms of what it finds (docs/drift.md).
 
 A stack of its own beside the API's, whose log it reads.
 """
@@ -62,7 +62,7 @@ class Drift(Construct):
     def _function(self, settings: DriftSettings) -> lambda_.Function:
         group = log_group(self, "Logs", deployment=self._deployment)
         group.grant_write(self.role)
-        return zipped_function(
+        function = zipped_function(
             self,
             "Function",
             code=DRIFT,
@@ -76,9 +76,11 @@ class Drift(Construct):
                 "log_group": group,
                 "logging_format": lambda_.LoggingFormat.JSON,
                 "role": self.role,
-                "layers": [runtime_layer(self, "Runtime")],
             },
         )
+        if not self._deployment.local:
+            function.add_layers(runtime_layer(self, "Runtime"))
+        return function
 
     def _grant(self, store: ModelStore, read: logs.ILogGroup) -> None:
         model = self._deployment.model

@@ -5,7 +5,7 @@
     slipway-<stage>-<model>-api       stateless: replaced at will; one for each classifier
     slipway-<stage>-<model>-batch     stateless: the workflow that scores files
     slipway-<stage>-<model>-spark     stateless: the Spark application, if it is asked for
-    slipway-<stage>-<model>-drift     stateless: what compares the API's texts with the model's baseline (infra/drift.py)
+    slipway-<stage>-<model>-drift     stateless: compares the API's texts with the model's baseline (infra/drift.py)
     slipway-<stage>-<model>-gpu       stateless: the endpoints with a GPU, if there are any (infra/gpu_stack.py)
 
 CloudFormation refuses to delete the first two while the others use them.

@@ -31,7 +31,8 @@ def test_without_tls_nobody_may_do_anything(aws: Assembly) -> None:
 
 
 def test_leftovers_expire_and_current_models_do_not(aws: Assembly) -> None:
-    (rule,) = aws.properties("AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+    rule, windows = aws.properties("AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+    assert windows == {"ExpirationInDays": 90, "Prefix": "drift/", "Status": "Enabled"}
     assert rule == {
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
         "NoncurrentVersionExpiration": {"NoncurrentDays": 30},

@@ -30,7 +30,7 @@ class Bins:
     ``unknown_id`` is the token for what the vocabulary lacks, None where it lacks nothing.
     """
 
-    __slots__ = ("edges", "labels", "unknown_id", "_labels")
+    __slots__ = ("_labels", "edges", "labels", "unknown_id")
 
     def __init__(self, labels: Sequence[str], edges: Mapping[str, Sequence[float]], unknown_id: int | None) -> None:
         self.labels = tuple(labels)

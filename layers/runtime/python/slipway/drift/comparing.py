@@ -82,9 +82,9 @@ def survival(chi2: float, degrees: int) -> float:
     >>> round(survival(3.841, 1), 3), round(survival(16.919, 9), 3), round(survival(18.307, 10), 3)
     (0.05, 0.05, 0.05)
     """
-    if degrees < 1 or chi2 <= 0:
-        return 1.0
     half = chi2 / 2
+    if degrees < 1 or half <= 0:  # half of the smallest number there is, too
+        return 1.0
     odd = degrees % 2
     # Q(s + 1, x) = Q(s, x) + exp(-x) x^s / Gamma(s + 1), from Q(1/2, x) or Q(0, x) on
     total = math.erfc(math.sqrt(half)) if odd else 0.0

@@ -78,7 +78,7 @@ def kept_windows(bucket: str, model: str, client: Any = None) -> Objects:
     return Objects(bucket, f"drift/{model}/", client)
 
 
-def measure(  # noqa: PLR0913 - each is a thing of its own
+def measure(
     logs: Any, group: str, kept: Objects, *, model: str, version: str, bins: Bins, baseline: Counts, end: int
 ) -> Window:
     """The hour before ``end``: read from the log ``group`` through the client ``logs``, and compared."""
