@@ -16,6 +16,7 @@ from slipway.drift.windows import Window
 
 _MOST_BINS = 12
 _HEIGHT = 0.36  # of a bar, of a row
+_TICKS = (0, 0.1, PSI, 0.5, 1, 2, 5, 10)
 _ROOM = timedelta(minutes=30)  # beside the first and the last window, which may be one
 
 
@@ -43,12 +44,14 @@ def _draw_indices(axes: Axes, windows: Sequence[Window]) -> None:
         axes.plot(times, indices, color=SERIES[index], marker="o", markersize=3.5, linewidth=1.2, label=TITLES[name])  # type: ignore[arg-type]  # dates
     axes.axhline(PSI, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
     axes.set_yscale("symlog", linthresh=PSI)
-    axes.set_ylim(bottom=0)
-    axes.set_ylabel(f"PSI; dashed: {PSI:g}, from which it is drift if not by chance")
+    axes.set_yticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+    axes.tick_params(which="minor", length=0)
+    axes.set_ylim(0, max([2 * PSI, *(1.2 * change.psi for window in tested for change in window.changes)]))
+    axes.set_ylabel("PSI; dashed: drift, if not by chance")
     if tested:
         locator = AutoDateLocator(maxticks=7)
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
     axes.set_xlabel("end of the window, UTC")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, handlelength=1.4, fontsize=8)
 

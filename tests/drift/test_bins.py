@@ -53,5 +53,5 @@ def test_bins_have_names_that_people_read(bins: Bins) -> None:
     assert bins.names("labels") == [*LABELS]
     for name, size in bins.sizes().items():
         assert len(bins.names(name)) == size
-    assert bins.names("unknown") == ["up to 0", "to 0.05", "to 0.2", "to 0.5", "above 0.5"]
+    assert bins.names("unknown") == ["up to 0 %", "to 5 %", "to 20 %", "to 50 %", "above 50 %"]
     assert len(UNKNOWN_EDGES) == 4

@@ -85,8 +85,8 @@ class Bins:
         """
         if statistic == "labels":
             return [*self.labels]
-        first, *others = self.edges[statistic]
-        return [f"up to {first:.4g}", *(f"to {edge:.4g}" for edge in others), f"above {[first, *others][-1]:.4g}"]
+        edges = [f"{100 * e:g} %" if statistic == "unknown" else f"{e:.4g}" for e in self.edges[statistic]]
+        return [f"up to {edges[0]}", *(f"to {edge}" for edge in edges[1:]), f"above {edges[-1]}"]
 
     def _unknown(self, encoded: "Encoded") -> float:
         return sum(window.tolist().count(self.unknown_id) for window in encoded.windows) / max(1, encoded.cost)
