@@ -167,7 +167,7 @@ def test_lines_of_other_versions_and_lines_that_are_none_do_not_count(
 ) -> None:
     good = ask(usual(120))
     other = [line.replace(promoted, "20200101T000000Z-0123456789ab") for line in good]
-    odd = ["", "no json " + promoted, f'["{promoted}"]', json.dumps({"model_version": promoted, "message": "shadowed"})]
+    odd = [" ", "no json " + promoted, f'["{promoted}"]', json.dumps({"model_version": promoted, "message": "shadowed"})]
     log([*good, *other, *odd])
     assert drift.handler({}, None)["compared"] == 120
 
