@@ -8,25 +8,19 @@ import logging
 import time
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from slipway.drift.bins import Bins, baseline_counts
+from slipway.drift.cloudwatch import log_client, tell
 from slipway.drift.windows import HOUR, Window, keep, kept_windows, measure
 from slipway.errors import ArtifactError, ModelUnavailable
 from slipway.settings.drift import DriftSettings
 from slipway.store import Store
-
-NAMESPACE = "Slipway"
 
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
 settings = DriftSettings.from_env()
 store = Store(settings.model_bucket, settings.model)
 kept = kept_windows(settings.model_bucket, settings.model)
-# Ten calls a second are an account's, which others make as well: it waits rather than fails.
-logs = boto3.client("logs", config=Config(retries={"mode": "adaptive", "total_max_attempts": 8}))
-cloudwatch = boto3.client("cloudwatch")
+logs = log_client()
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
@@ -37,7 +31,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     if whole:
         keep(kept, window)
     if window.changes:
-        _tell(window)
+        tell(window, stage=settings.stage)
     told = {"drifted": window.drifted, "compared": window.compared, "model_version": window.version}
     (logger.warning if window.drifted else logger.info)("drift", extra=told)
     return window.to_dict()
@@ -57,19 +51,3 @@ def _measured(end: int) -> Window:
     baseline, version = baseline_counts(manifest), live.version
     where = {"model": settings.model, "version": version, "bins": bins, "baseline": baseline, "end": end}
     return measure(logs, settings.log_group, kept, **where)  # type: ignore[arg-type]
-
-
-def _tell(window: Window) -> None:
-    """Metrics: how many statistics have drifted, and the index of each."""
-    common = [{"Name": "service", "Value": settings.model}, {"Name": "stage", "Value": settings.stage}]
-    data = [{"MetricName": "Drift", "Dimensions": common, "Value": len(window.drifted), "Unit": "Count"}]
-    data += [
-        {
-            "MetricName": "DriftIndex",
-            "Dimensions": [*common, {"Name": "statistic", "Value": change.statistic}],
-            "Value": change.psi,
-            "Unit": "None",
-        }
-        for change in window.changes
-    ]
-    cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=data)
