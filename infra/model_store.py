@@ -31,6 +31,7 @@ class ModelStore(Construct):
                 ),
                 # The longest bake takes twelve days, and its reasons are in the ledger.
                 s3.LifecycleRule(prefix="bakes/", expiration=cdk.Duration.days(30)),
+                s3.LifecycleRule(prefix="drift/", expiration=cdk.Duration.days(90)),  # slipway.drift.windows
             ],
             unlogged="Access logs need a second bucket and say nothing new: each change of the live model is in "
             "the ledger, and CloudTrail data events can be turned on for the account.",

@@ -6,6 +6,7 @@
     slipway-<stage>-<model>-batch     stateless: the workflow that scores files
     slipway-<stage>-<model>-bake      stateless: what lets canaries grow (infra/bake_stack.py)
     slipway-<stage>-<model>-spark     stateless: the Spark application, if it is asked for
+    slipway-<stage>-<model>-drift     stateless: compares the API's texts with the model's baseline (infra/drift.py)
     slipway-<stage>-<model>-gpu       stateless: the endpoints with a GPU, if there are any (infra/gpu_stack.py)
 
 CloudFormation refuses to delete the first two while the others use them.
@@ -23,6 +24,7 @@ from infra.batch import Batch
 from infra.bucket_events import tell_eventbridge
 from infra.code_release import CodeRelease
 from infra.data_bucket import DataBucket
+from infra.drift import DriftStack
 from infra.encryption import encrypt, stage_key
 from infra.gpu_names import api_stack_name, component_name, endpoint_name, grant_invoke
 from infra.gpu_stack import GpuStack
@@ -112,7 +114,8 @@ def add_stacks(app: cdk.App, *, deployment: Deployment) -> tuple[cdk.Stack, ...]
     api = ApiStack(app, deployment=deployment, store=store.store, data=data.data)
     batch = BatchStack(app, deployment=deployment, store=store.store, data=data.data)
     bake = BakeStack(app, deployment=deployment, store=store.store)
-    of_model: list[cdk.Stack] = [api, batch, bake]
+    drift = DriftStack(app, deployment=deployment, store=store.store, read=api.predict.serving.logs)
+    of_model: list[cdk.Stack] = [api, batch, bake, drift]
     if deployment.spark_max_vcpus and not deployment.local:
         vcpus = deployment.spark_max_vcpus
         of_model.append(SparkStack(app, deployment=deployment, store=store.store, data=data.data, max_vcpus=vcpus))

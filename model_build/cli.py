@@ -11,6 +11,7 @@ import typer
 
 from model_build.commands import build as commands_build
 from model_build.commands import cost as commands_cost
+from model_build.commands import drift as commands_drift
 from model_build.commands import openapi as commands_openapi
 from model_build.commands import score as commands_score
 from model_build.commands import store as commands_store
@@ -30,6 +31,7 @@ commands_tune.register(app)
 commands_store.register(app)
 commands_score.register(app)
 commands_cost.register(app)
+commands_drift.register(app)
 commands_openapi.register(app)
 
 

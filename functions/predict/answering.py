@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from functions.predict import telemetry
 from functions.predict.models import Models
 from functions.predict.shadowing import Shadowing
+from functions.predict.watching import watched
 from slipway.answers import Answer, answer
 from slipway.artifact import Manifest
 from slipway.errors import InvalidRequest
@@ -30,13 +31,17 @@ class Target(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """For a dialect to render. ``tokens`` are of all texts; ``explanations`` has one a text where they were wanted."""
+    """For a dialect to render. ``tokens`` are of all texts; ``explanations`` has one a text where they were wanted.
+
+    ``drift`` is not rendered: it is what the log keeps of the texts (``functions.predict.watching``).
+    """
 
     answers: list[Answer]
     manifest: Manifest
     backend: str
     tokens: int
     explanations: "Sequence[Explanation]" = ()
+    drift: str = ""
 
 
 class Answering:
@@ -93,7 +98,8 @@ class Answering:
         else:
             answers = answer(predictor.classify(encoded), predictor.manifest, request.parameters)
             backend = _backend(predictor)
-        return Answered(answers, predictor.manifest, backend, tokens)
+        drift = "" if request.parameters.raw_scores else watched(predictor.bins, encoded, answers)
+        return Answered(answers, predictor.manifest, backend, tokens, drift=drift)
 
     def _explain(self, request: PredictRequest, predictor: Predictor) -> Answered:
         from slipway.explain import explain  # no prediction needs it
@@ -136,6 +142,7 @@ class Answering:
                 labels=[each.label or "" for each in answered.answers],
                 tokens=answered.tokens,
                 milliseconds=(time.perf_counter() - started) * 1e3,
+                drift=answered.drift,
             )
         )
         return answered

@@ -30,13 +30,17 @@ _ANSWERED: Groups = ((("Latency", "Texts", "Tokens"), ()), (("Labels",), ("label
 
 
 class Served(NamedTuple):
-    """One answered request. ``milliseconds`` runs from the parsed event to the finished answer."""
+    """One answered request. ``milliseconds`` runs from the parsed event to the finished answer.
+
+    ``drift`` is JSON of ``functions.predict.watching``, or empty.
+    """
 
     model_version: str
     backend: str
     labels: Sequence[str]
     tokens: int
     milliseconds: float
+    drift: str = ""
 
 
 def begin(correlation_id: str, context: "LambdaContext") -> None:
@@ -64,7 +68,8 @@ def record(served: Served) -> None:
     (label, texts), *others = _counted(served.labels)
     told = _answered(label, served.model_version, served.backend)
     counts = f'"Texts":{len(served.labels)},"Tokens":{served.tokens},"Labels":{texts}'
-    _print(f'{told},"Latency":{round(served.milliseconds, 2)},{counts}{_request_members()}')
+    drift = f',"Drift":{served.drift}' if served.drift else ""
+    _print(f'{told},"Latency":{round(served.milliseconds, 2)},{counts}{drift}{_request_members()}')
     for other, count in others:
         _count({"Labels": count}, label=_printable(other))
 

@@ -1,5 +1,6 @@
 """Every variant of the model on dev and test, its speed here, and the statistics to measure drift against."""
 
+import json
 import os
 import platform
 import time
@@ -15,6 +16,7 @@ from model_build.evaluation import metrics
 from model_build.evaluation.calibration import decide, fit_temperature, to_probabilities
 from model_build.training.rows import Targets
 from slipway.artifact import VARIANTS, Task, Variant, model_file
+from slipway.drift.bins import UNKNOWN_EDGES, Bins
 from slipway.encoding import Encoded, Encoder, TokenIds
 from slipway.predictor import Logits, Network
 
@@ -69,9 +71,11 @@ def evaluate(directory: Path, encoder: Encoder, dataset: Dataset, *, pad_id: int
 def baseline(
     encoder: Encoder, encoded: Sequence[Encoded], probabilities: Any, *, labels: Sequence[str], task: Task
 ) -> dict[str, Any]:
-    """Label mix, confidence, length and unknown-token rate of the test split; no text."""
-    token = getattr(encoder.tokenizer.model, "unk_token", None)
-    unknown = encoder.tokenizer.token_to_id(token) if token else None
+    """Label mix, confidence, length and unknown-token rate of the test split; no text.
+
+    ``drift`` has what traffic is compared with: see ``slipway.drift.bins``.
+    """
+    unknown = unknown_id(encoder)
     ids = np.concatenate([e.ids for e in encoded])
     answers = decide(probabilities, task)
     counts = np.bincount(answers, minlength=len(labels)) if answers.ndim == 1 else answers.sum(0)
@@ -81,7 +85,33 @@ def baseline(
         "confidence_deciles": np.quantile(probabilities.max(1), np.linspace(0, 1, 11)).round(6).tolist(),
         "token_deciles": np.quantile([e.tokens for e in encoded], np.linspace(0, 1, 11)).round(2).tolist(),
         "unknown_token_rate": float((ids == unknown).mean()) if unknown is not None else 0.0,
+        "drift": _drift_baseline(encoded, probabilities, labels, unknown),
     }
+
+
+def unknown_id(encoder: Encoder) -> int | None:
+    """The token that stands for what the vocabulary lacks; None if it lacks nothing."""
+    model = json.loads(encoder.tokenizer.to_str())["model"]
+    if model["type"] == "Unigram":
+        return None if model.get("byte_fallback") else model.get("unk_id")
+    token = model.get("unk_token")
+    return encoder.tokenizer.token_to_id(token) if token else None
+
+
+def _drift_baseline(
+    encoded: Sequence[Encoded], probabilities: Any, labels: Sequence[str], unknown: int | None
+) -> dict[str, Any]:
+    """The bins of the texts, and how many are in each. A decile that is two is one: lengths are whole numbers."""
+    tenths = np.linspace(0, 1, 11)[1:-1]
+    edges = {
+        "confidence": np.unique(np.quantile(probabilities.max(1), tenths).round(6)).tolist(),
+        "tokens": np.unique(np.quantile([e.tokens for e in encoded], tenths).round(2)).tolist(),
+        "unknown": list(UNKNOWN_EDGES),
+    }
+    bins = Bins(labels, edges, unknown)
+    likeliest = zip(probabilities.argmax(1).tolist(), probabilities.max(1).tolist(), encoded, strict=True)
+    counts = bins.count(bins.place(labels[label], confidence, e) for label, confidence, e in likeliest)
+    return {"edges": edges, "counts": counts, "unknown_id": unknown}
 
 
 def measure_speed(directory: Path, rows: Sequence[TokenIds], *, pad_id: int) -> dict[str, dict[str, float]]:

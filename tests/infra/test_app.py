@@ -23,7 +23,7 @@ def test_cfn_lint_finds_nothing_in_the_templates(stage: str, request: pytest.Fix
     command = [str(Path(sys.executable).parent / "cfn-lint"), "--ignore-checks", CFN_LINT_IGNORED, "--", *templates]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert len(templates) == 5
+    assert len(templates) == 6
 
 
 def test_every_acknowledged_finding_has_a_reason(aws: Assembly) -> None:

@@ -38,6 +38,7 @@ def test_leftovers_expire_and_current_models_do_not(aws: Assembly) -> None:
             "Status": "Enabled",
         },
         {"ExpirationInDays": 30, "Prefix": "bakes/", "Status": "Enabled"},
+        {"ExpirationInDays": 90, "Prefix": "drift/", "Status": "Enabled"},
     ]
 
 

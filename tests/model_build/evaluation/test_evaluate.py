@@ -1,15 +1,23 @@
 """The statistics to measure drift against, and how networks are timed."""
 
 import json
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from model_build.evaluation.evaluate import baseline, cpu_name, time_networks
+from model_build.evaluation.evaluate import baseline, cpu_name, time_networks, unknown_id
+from slipway.drift.bins import STATISTICS
 from slipway.encoding import Encoder, TokenIds
 from slipway.predictor import softmax
 from tests.conftest import tiny_rows
+
+
+class _Bare(NamedTuple):
+    """What of an encoder is asked."""
+
+    tokenizer: Tokenizer
 
 
 def words_encoder(unknown: str) -> Encoder:
@@ -47,6 +55,27 @@ def test_the_baseline_describes_the_answers_and_holds_no_text() -> None:
     assert found["token_deciles"][-1] == max(len(text.split()) for text in texts) + 2
     written = json.dumps(found)
     assert not any(text in written for text in texts)
+
+
+def test_the_baseline_has_bins_that_hold_all_texts_and_most_of_them_a_tenth() -> None:
+    encoder = words_encoder("[UNK]")
+    texts = [row["text"] for row in tiny_rows(count=500)]
+    probabilities = softmax(np.random.default_rng(1).normal(size=(500, 2)))
+    found = baseline(encoder, encoder.encode(texts), probabilities, labels=["a", "b"], task="single-label")["drift"]
+    assert found["unknown_id"] == 2
+    assert {name: sum(counts) for name, counts in found["counts"].items()} == dict.fromkeys(STATISTICS, 500)
+    assert all(45 <= count <= 55 for count in found["counts"]["confidence"])
+    for name, edges in found["edges"].items():
+        assert len(found["counts"][name]) == len(edges) + 1
+        assert edges == sorted(set(edges)), "a decile that is two is one"
+
+
+def test_an_unknown_token_is_found_in_every_kind_of_tokenizer() -> None:
+    unigram = Tokenizer(models.Unigram([("<s>", 0.0), ("<unk>", 0.0), ("a", -1.0)], unk_id=1))
+    assert unknown_id(_Bare(unigram)) == 1  # type: ignore[arg-type]
+    of_bytes = Tokenizer(models.BPE({"a": 0}, []))
+    assert unknown_id(_Bare(of_bytes)) is None  # type: ignore[arg-type]
+    assert unknown_id(words_encoder("<unk>")) == 2
 
 
 def test_networks_take_turns_and_are_timed_alone_and_in_packs() -> None:

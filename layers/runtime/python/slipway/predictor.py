@@ -17,6 +17,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from slipway.artifact import TOKENIZER, Manifest, Task, Variant, model_file, read_manifest, serving_files, verify_files
+from slipway.drift.bins import Bins
 from slipway.encoding import Encoded, Encoder, TokenIds
 from slipway.errors import ArtifactError, ModelUnavailable
 from slipway.requests import Truncation
@@ -101,6 +102,7 @@ class Predictor:
     def __init__(self, network: Network, encoder: Encoder, manifest: Manifest) -> None:
         self.manifest = manifest
         self.encoder = encoder
+        self.bins = Bins.of(manifest)
         self._network = network
 
     def predict(self, texts: Sequence[str], *, truncation: Truncation = "right") -> list[Prediction]:
