@@ -1,6 +1,7 @@
 """The faults, a row each. Their names are those of docs/faults.md."""
 
 from tests.faults.batches import late_event, same_event, scored
+from tests.faults.freezing import frozen
 from tests.faults.gpu import gpu, healthy
 from tests.faults.outcomes import Row
 from tests.faults.proxy import Fault
@@ -39,6 +40,7 @@ ROWS: tuple[Row, ...] = (
     Row("promotion", "the new version's weights are damaged", promotion(Fault("corrupt", WEIGHTS))),
     Row("promotion", "the weights never arrive", promotion(Fault("hang", WEIGHTS))),
     Row("promotion", "/tmp is full", full_disk),
+    Row("promotion", "Lambda freezes the process while it downloads the weights", frozen),
     Row("canary", "the canary's weights are damaged", promotion(Fault("corrupt", WEIGHTS), canary=True)),
     Row("canary", "the canary's weights never arrive", promotion(Fault("hang", WEIGHTS), canary=True)),
     Row("GPU", "nothing", healthy),

@@ -96,11 +96,13 @@ class Stage:
         """As it was: both versions published, the first one live, nothing in the data bucket."""
         self.told.clear()
         self.executions.clear()
-        for bucket in (MODELS, DATA):
-            _empty(self.direct, bucket)
+        _empty(self.direct, DATA)
+        for mutable in ("live.json", "ledger/"):  # versions never change
+            _empty(self.direct, MODELS, f"models/{MODEL}/{mutable}")
         store = self.store()
         for artifact in self.artifacts:
-            store.publish(artifact)
+            if artifact.name not in store.versions():
+                store.publish(artifact)
         store.promote(self.first, by="stage", why="first")
 
     @contextmanager
@@ -215,7 +217,7 @@ def _settle() -> None:
             thread.join(0.01 if thread.name == "shadow" else 10)
 
 
-def _empty(client: Any, bucket: str) -> None:
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+def _empty(client: Any, bucket: str, prefix: str = "") -> None:
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for item in page.get("Contents", []):
             client.delete_object(Bucket=bucket, Key=item["Key"])
