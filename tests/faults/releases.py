@@ -48,7 +48,9 @@ def promote(*faults: Fault, settle: Callable[[Store], object] | None = None) -> 
         if sees != "done" and _live(stage) != stage.second:
             store.promote(stage.second, by="row", why="again")
         store.rollback(by="row", why="back")
-        return Outcome(sees, _missing(stage) + _unrecorded(stage, [stage.first, stage.second, stage.first]), "ledger whole")
+        return Outcome(
+            sees, _missing(stage) + _unrecorded(stage, [stage.first, stage.second, stage.first]), "ledger whole"
+        )
 
     return run
 

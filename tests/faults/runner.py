@@ -24,6 +24,8 @@ def run_all(rows: Iterable[Row], folder: Path) -> list[Found]:
             began = time.perf_counter()
             outcome = row.run(stage)
             found.append((row, outcome, time.perf_counter() - began))
-            told = f"{found[-1][2]:5.1f} s  lost {outcome.lost}  {row.where}: {row.what}: {outcome.sees}; {outcome.after}"
+            told = (
+                f"{found[-1][2]:5.1f} s  lost {outcome.lost}  {row.where}: {row.what}: {outcome.sees}; {outcome.after}"
+            )
             sys.stderr.write(told + "\n")
     return found

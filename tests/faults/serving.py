@@ -123,7 +123,11 @@ def _outcome(stage: Stage, seen: list[Seen], ask: Callable[[], Seen], wanted: st
         after = ask()
     back = after.version == wanted
     name = {stage.first: "v1", stage.second: "v2"}[wanted]
-    return Outcome(summary(seen, stage), sum(each.lost for each in seen) + (not back), f"{name} answers" if back else "does not come back")
+    return Outcome(
+        summary(seen, stage),
+        sum(each.lost for each in seen) + (not back),
+        f"{name} answers" if back else "does not come back",
+    )
 
 
 def _no_patience_for_refusals() -> "mock._patch[float]":

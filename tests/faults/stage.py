@@ -109,7 +109,12 @@ class Stage:
     def cold(self, **settings: str) -> Iterator[Callable[..., Seen]]:
         """The predict function as a new execution environment imports it; a call asks it for two texts."""
         given = {"AWS_LAMBDA_FUNCTION_NAME": "predict", "SLIPWAY_MODEL": MODEL, "SLIPWAY_MODEL_BUCKET": MODELS}
-        given |= {"SLIPWAY_POLL_SECONDS": "0.05", "SLIPWAY_STALE_SECONDS": "0.1", "TMPDIR": str(self.folder), **settings}
+        given |= {
+            "SLIPWAY_POLL_SECONDS": "0.05",
+            "SLIPWAY_STALE_SECONDS": "0.1",
+            "TMPDIR": str(self.folder),
+            **settings,
+        }
         with mock.patch.dict(os.environ, given):
             module = _fresh("functions.predict.handler")
             try:
@@ -129,7 +134,9 @@ class Stage:
             mock.patch("slipway.workflows.announce", lambda _, kind, detail: self.told.append((kind, detail))),
         ):
             _forget("functions.batch")
-            yield lambda verb: lambda event: importlib.import_module(f"functions.batch.{verb}").handler(event, Context())
+            yield (
+                lambda verb: lambda event: importlib.import_module(f"functions.batch.{verb}").handler(event, Context())
+            )
             _forget("functions.batch")
 
     def upload(self, key: str, body: bytes) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import struct
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
-from functions.endpoint import inference_pb2 as pb
 
+from functions.endpoint import inference_pb2 as pb
 from tests.fuzz.files import NAMES
 
 _CSV = b'text,label\n"a ""lovely"" film",x\na dull film,y\n"two\nlines",z\n'
@@ -26,7 +26,10 @@ _LIVE = {
 _PREDICTION = {"label": "a", "score": 0.9, "scores": {"a": 0.9, "b": 0.1}, "tokens": 4, "truncated": False}
 _ANSWER = {"predictions": [_PREDICTION], "model_version": "v", "backend": "gpu-fp16"}
 _V2 = {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [2], "data": ["one", "two"]}], "id": "7"}
-_BINARY = {**_V2, "inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": 7}}]}
+_BINARY = {
+    **_V2,
+    "inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": 7}}],
+}
 
 
 def seeds(target: str) -> list[bytes]:
@@ -83,13 +86,19 @@ _SEEDS: dict[str, list[object]] = {
     ],
     "sidecar": [{"text_column": "review", "top_k": 3, "truncate": "windows", "abstain_below": 0.7}],
     "key_s3": [b"inbox/demo/a/b.csv", b"inbox/demo/../x/%2e%2e/y.csv", "inbox/demo/映画.csv.slipway.json".encode()],
-    "manifest": [{"schema_version": 1, "model": "demo", "task": "single", "labels": ["a", "b"], "files": {}, "golden": []}],
+    "manifest": [
+        {"schema_version": 1, "model": "demo", "task": "single", "labels": ["a", "b"], "files": {}, "golden": []}
+    ],
     "pointer": [_LIVE, {**_LIVE, "canary": None, "shadow": "20261126T101114Z-0123456789ad"}],
     "pulse": [{"requests_per_second": 2.5, "at": 1e9}],
     "answer_gpu": [_ANSWER],
     "answer_client": [
         _ANSWER,
-        {"explanations": [{**_PREDICTION, "about": "a", "words": [{"word": "w", "start": 0, "end": 1, "weight": 0.5}]}]},
+        {
+            "explanations": [
+                {**_PREDICTION, "about": "a", "words": [{"word": "w", "start": 0, "end": 1, "weight": 0.5}]}
+            ]
+        },
         {"model_version_status": [{"version": "v", "state": "AVAILABLE", "status": {"error_message": ""}}]},
         {"id": "i", "state": "running", "rows": 3, "rows_done": 1, "bucket": "b", "upload": {"url": "u"}},
         b"Wed, 21 Oct 2026 07:28:00 GMT",

@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import asdict
 from email.message import Message
 
+from google.protobuf.message import DecodeError
+
 from functions.endpoint import inference_pb2 as pb
 from functions.endpoint.grpc_tensors import to_body
 from functions.predict.gateway import Request
 from functions.predict.gpu import GpuFailure, read_answers
-from google.protobuf.message import DecodeError
-
 from slipway.artifact import Manifest
 from slipway.batch import job as batch_job
 from slipway.batch.boundaries import Boundaries, IrregularQuotes
@@ -63,8 +63,13 @@ def message_grpc(data: bytes) -> None:
 def event_gateway(data: bytes) -> None:
     """Headers and body as a caller chooses them; the event around them is API Gateway's."""
     head, _, body = data.partition(b"\n")
-    event = {"httpMethod": "POST", "path": "/", "headers": {head.decode("latin-1"): "x", "Content-Type": head.decode()
-             if head.isascii() else None}, "body": body.decode("latin-1"), "isBase64Encoded": len(head) % 2 == 1}
+    event = {
+        "httpMethod": "POST",
+        "path": "/",
+        "headers": {head.decode("latin-1"): "x", "Content-Type": head.decode() if head.isascii() else None},
+        "body": body.decode("latin-1"),
+        "isBase64Encoded": len(head) % 2 == 1,
+    }
     with suppress(RequestError):
         Request(event).json_body()
 

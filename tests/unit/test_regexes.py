@@ -29,7 +29,26 @@ def _found() -> list[str]:
 
 
 # Each is made long; the last character is what fits nowhere, so that a pattern that can go back does.
-_PARTS = ("a", "-", "a-", ".", "a/", "0", "1-", "-0", " ", "\t", ":", "<a", "a:", "\ud800", "%2e", "{", "aA0._-", "/v1/models/")
+_PARTS = (
+    "a",
+    "-",
+    "a-",
+    ".",
+    "a/",
+    "0",
+    "1-",
+    "-0",
+    " ",
+    "\t",
+    ":",
+    "<a",
+    "a:",
+    "\ud800",
+    "%2e",
+    "{",
+    "aA0._-",
+    "/v1/models/",
+)
 _STARTS = ("", "/v1/models/", "/v2/models/a/versions/", "instances[", "ml.", "20260101T000000Z-", "a")
 _ENDS = ("", "!", "\n", "\x00", "-", "]")
 

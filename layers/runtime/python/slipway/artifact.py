@@ -161,7 +161,9 @@ def _parse(raw: bytes, source: str) -> dict[str, Any]:
     try:
         content = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise DamagedArtifact(f"{source} is not JSON: {error}.", remedy="Build or publish the artifact again.") from error
+        raise DamagedArtifact(
+            f"{source} is not JSON: {error}.", remedy="Build or publish the artifact again."
+        ) from error
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
         found = content.get("schema_version") if isinstance(content, dict) else type(content).__name__
         raise ArtifactError(

@@ -75,7 +75,9 @@ class Objects:
 
         Raises NoSuchObject if it is gone or has changed.
         """
-        what = {"IfMatch": etag, "Range": f"bytes={start}-{end - 1}"} | ({"VersionId": version_id} if version_id else {})
+        what = {"IfMatch": etag, "Range": f"bytes={start}-{end - 1}"} | (
+            {"VersionId": version_id} if version_id else {}
+        )
         with self._errors(name):
             try:
                 content: bytes = self._get(name, lambda answer: answer["Body"].read(), **what)
