@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from slipway.predictor import Predictor
 
 _KEPT_BESIDE_LIVE = 2  # versions that callers address by name; the least recently used one goes
-# Seconds. API Gateway gives up after 29; a start that takes longer than Lambda's 10 is begun again by its first request,
-# which then waits for both.
+# Seconds. API Gateway gives up after 29; a start that takes longer than Lambda's 10 is begun again by its first
+# request, which then waits for both.
 _LONGEST_WAIT = 20.0  # of a request for a refresh
 START_WAIT = 8.0  # of a start
 _POINTER_WAIT = 3.0  # of a request that a model in memory can answer, for the store's first word

@@ -1,4 +1,5 @@
 """The faults, a row each. Their names are those of docs/faults.md."""
+# ruff: noqa: E501  a row a line
 
 from tests.faults.batches import late_event, same_event, scored
 from tests.faults.freezing import frozen

@@ -31,10 +31,10 @@ class Row:
 
 
 def summary(seen: Sequence[Seen], stage: Stage | None = None) -> str:
-    """Statuses, versions and the slowest: ``200 × 5 (older version), under 1 s``."""
+    """Statuses, versions and the slowest: 200 five times, and under 1 s."""
     names = {stage.first: "v1", stage.second: "v2"} if stage else {}
     counted = Counter(f"{each.status}{' by ' + names[each.version] if each.version in names else ''}" for each in seen)
-    told = ", ".join(f"{what} × {count}" for what, count in counted.items())
+    told = ", ".join(f"{what} \u00d7 {count}" for what, count in counted.items())
     return f"{told}; {within(max(each.seconds for each in seen))}"
 
 

@@ -113,7 +113,7 @@ def _handler_of(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             else:
                 getattr(self, "_" + fault.kind.replace(" ", "_"))(fault, body)
 
-        do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
+        do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815  http.server's names
 
         def _status(self, fault: Fault, _: bytes) -> None:
             number, _, code = fault.code.partition(" ")

@@ -1,4 +1,4 @@
-"""``slipway publish``, ``promote`` and ``rollback`` while S3 is broken: no version is half there, no entry is missing."""
+"""Publishing, promoting and rolling back while S3 is broken: no version is half there, no entry is missing."""
 
 import os
 import subprocess
@@ -17,7 +17,12 @@ from tests.faults.proxy import Fault
 from tests.faults.stage import MODEL, MODELS, Stage
 
 Run = Callable[[Stage], Outcome]
-_PUBLISH = "import sys; from pathlib import Path; from slipway.store import Store; Store(sys.argv[1], sys.argv[2]).publish(Path(sys.argv[3]))"
+_PUBLISH = """
+import sys
+from pathlib import Path
+from slipway.store import Store
+Store(sys.argv[1], sys.argv[2]).publish(Path(sys.argv[3]))
+"""
 
 
 def publish(*faults: Fault) -> Run:

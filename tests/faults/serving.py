@@ -87,9 +87,13 @@ def clock_jump(seconds: float) -> Run:
 
     def run(stage: Stage) -> Outcome:
         real = time.time
+
+        def jumped() -> float:
+            return real() + seconds
+
         with stage.cold() as ask:
             ask()
-            with mock.patch("time.time", lambda: real() + seconds):
+            with mock.patch("time.time", jumped):
                 stage.store().promote(stage.second, by="row", why="next")
                 seen = _spread(ask)
             return _outcome(stage, seen, ask, stage.second)

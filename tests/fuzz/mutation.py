@@ -4,7 +4,7 @@ import random
 
 _HOSTILE = (
     b"NaN", b"-Infinity", b"1e999", b"9" * 5_000, b"[" * 3_000, b'{"a":' * 3_000, b"\\ud800", b"\xff\xfe", b"\x00",
-    b"../", b"..%2f", b"%00", b"null", b"true", b'""', b"[]", b"{}", b"-0.0", b"\xe2\x80\xa8", b'"' * 99, b"\r", b"1e400",
+    b"../", b"..%2f", b"%00", b"null", b"true", b'""', b"[]", b"{}", b"-0.0", b"\xe2\x80\xa8", b'"' * 99, b"\r",
 )  # fmt: skip
 
 

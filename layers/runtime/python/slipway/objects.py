@@ -26,7 +26,7 @@ from slipway.errors import NoSuchObject, StoreError
 _T = TypeVar("_T")
 _PART = 16 << 20  # bytes of an upload's part, of which there may be 10,000
 _CONNECT_SECONDS, _READ_SECONDS = 2.0, 10.0
-# Botocore tries a request again whose answer does not begin. One that breaks off in the middle is ours to ask for again.
+# Botocore tries again what is not answered. An answer that breaks off in the middle is ours to ask for again.
 _BROKEN_OFF = (IncompleteReadError, FlexibleChecksumError, HTTPClientError, urllib3.exceptions.HTTPError)
 _BODY_TRIES, _BODY_SECONDS = 3, 30.0  # no try begins later
 _CONFLICT_PAUSES = (0.1, 0.4, 1.6)  # seconds

@@ -2,8 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -140,15 +139,21 @@ def _texts(column: pa.Array) -> list[Any]:
     try:
         return list(column.to_pylist())
     except UnicodeDecodeError:
-        return [_value(each, bytes) for each in column]
+        return [_value_or_bytes(each) for each in column]
 
 
-def _value(scalar: pa.Scalar, broken: Callable[[bytes], Any] = partial(str, encoding="utf-8", errors="replace")) -> Any:
+def _value(scalar: pa.Scalar) -> Any:
+    """For people: what is not UTF-8 is marked, and None where it is inside a list."""
+    found = _value_or_bytes(scalar)
+    return found.decode("utf-8", "replace") if isinstance(found, bytes) else found
+
+
+def _value_or_bytes(scalar: pa.Scalar) -> Any:
     try:
         return scalar.as_py()
     except UnicodeDecodeError:
         text = scalar.value if isinstance(scalar, pa.DictionaryScalar) else scalar
-        return broken(text.as_buffer().to_pybytes()) if hasattr(text, "as_buffer") else None  # None: strings in a list
+        return text.as_buffer().to_pybytes() if hasattr(text, "as_buffer") else None
 
 
 def _read(name: str, source: Source, group: int, size: int) -> Iterator[pa.RecordBatch]:

@@ -14,7 +14,7 @@ _CALLS = 4  # at once
 
 
 def invoker(endpoint: str, component: str, *, seconds: float) -> Invoke:
-    """JSON to JSON through SageMaker's runtime, which has ``seconds`` to answer, from the first byte out to the last in.
+    """JSON to JSON through SageMaker's runtime, which has ``seconds`` from the first byte out to the last in.
 
     Botocore's own bound is on each read: an answer that trickles would pass it for ever, and a name is looked up
     without any. Nothing is tried again: the CPU answers faster. Raises botocore's errors, and TimeoutError.
