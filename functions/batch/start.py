@@ -32,11 +32,22 @@ def handler(event: dict[str, Any], _: object) -> dict[str, str]:
         logger.info("ignored: not for this model")
         return {"state": "ignored"}
     objects = Objects(detail["bucket"]["name"], "")
+    if not _is_current(objects, key, detail["object"]):
+        logger.info("ignored: replaced or deleted since")
+        return {"state": "superseded"}
     job = _job(objects, key, size, detail["object"])
     started = start_execution(settings.state_machine, job.id, {"job": asdict(job)})
     objects.write(job.pointer, [job.id.encode()])
     logger.info("started" if started else "already started", extra={"job": job.id})
     return {"state": "started" if started else "duplicate", "job": job.id}
+
+
+def _is_current(objects: Objects, key: str, told: dict[str, Any]) -> bool:
+    """Whether the event is about what the key holds now. Events come late and in any order: an older upload's job
+    would write its results over those of the newer one, whose own event starts a job of its own.
+    """
+    etag = str(told.get("etag", ""))
+    return not etag or objects.etag(key) == etag
 
 
 def _job(objects: Objects, key: str, size: int, told: dict[str, Any]) -> Job:

@@ -4,6 +4,7 @@ The body is V1's, as a caller's is; the container answers it by the same code.
 """
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -65,8 +66,8 @@ def read_answers(raw: bytes, request: PredictRequest) -> GpuAnswers:
     try:
         document = json.loads(raw)
         answers = [_answer(each) for each in document["predictions"]]
-        found = GpuAnswers(answers, document["model_version"], document["backend"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        found = GpuAnswers(answers, str(document["model_version"]), str(document["backend"]))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise GpuFailure("answer") from error
     if len(answers) != len(request.texts):
         raise GpuFailure("answer")
@@ -74,14 +75,26 @@ def read_answers(raw: bytes, request: PredictRequest) -> GpuAnswers:
 
 
 def _answer(prediction: dict[str, Any]) -> Answer:
+    label = prediction["label"]
+    if not (label is None or isinstance(label, str)):
+        raise TypeError("a label is a text, or null where there is none")
     return Answer(
-        prediction["label"],
-        float(prediction["score"]),
-        [*prediction["scores"].items()],  # from the highest down, as they were rendered
+        label,
+        _finite(prediction["score"]),
+        # from the highest down, as they were rendered
+        [(name, _finite(score)) for name, score in prediction["scores"].items()],
         prediction.get("labels"),
         int(prediction["tokens"]),
         bool(prediction["truncated"]),
     )
+
+
+def _finite(score: Any) -> float:
+    """JSON has no NaN, and Python's reads and writes it all the same: it must not get to a caller."""
+    number = float(score)
+    if not math.isfinite(number):
+        raise ValueError("a score is a finite number")
+    return number
 
 
 def failure_of(error: Exception) -> GpuFailure:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapshot_restore_py import register_after_restore
 
+from functions.predict.live import START_WAIT
 from functions.predict.models import Models
 from functions.predict.telemetry import begin, logger, record_shadow
 from slipway.errors import ModelUnavailable
@@ -72,7 +73,7 @@ from functions.predict.shadowing import Shadowing
 service = Service(settings, models, Shadowing(record_shadow), _router())
 register_after_restore(models.expire)
 with suppress(ModelUnavailable):  # a stack is deployed before its first model is promoted
-    models.get(settings.model).current()
+    models.get(settings.model).current(START_WAIT)
 gc.freeze()
 gc.enable()
 

@@ -29,7 +29,19 @@ if TYPE_CHECKING:
     from slipway.predictor import Predictor
 
 _KEPT_BESIDE_LIVE = 2  # versions that callers address by name; the least recently used one goes
-_LONGEST_WAIT = 20.0  # of a request for a refresh; API Gateway gives up after 29 s
+# Seconds. API Gateway gives up after 29; a start that takes longer than Lambda's 10 is begun again by its first
+# request, which then waits for both.
+_LONGEST_WAIT = 20.0  # of a request for a refresh
+START_WAIT = 8.0  # of a start
+_POINTER_WAIT = 3.0  # of a request that a model in memory can answer, for the store's first word
+
+
+class _Refresh:
+    """``heard`` is set once the store has said which version is live, ``done`` has what serves then."""
+
+    def __init__(self) -> None:
+        self.heard = threading.Event()
+        self.done: Future[Serving | None] = Future()
 
 
 class LiveModel:
@@ -57,7 +69,7 @@ class LiveModel:
         self._serving: Serving | None = None
         self._others: dict[str, Predictor] = {}
         self._checked = float("-inf")
-        self._refresh: Future[Serving | None] | None = None
+        self._refresh: _Refresh | None = None
         self._lock = threading.Lock()  # of the fields, never held over I/O
         self._loading = threading.Lock()  # of the candidates: one thread at a time
 
@@ -70,12 +82,12 @@ class LiveModel:
         """Begin to load what is live, beside whatever the caller does next."""
         self._start_refresh()
 
-    def current(self) -> "Predictor":
+    def current(self, wait: float | None = None) -> "Predictor":
         """The live version's predictor, at most ``stale_seconds`` behind ``live.json`` while S3 answers.
 
-        Raises ModelUnavailable if no version can be served.
+        Raises ModelUnavailable if no version can be served, or none was loaded in ``wait`` seconds (by default 20).
         """
-        return self._ask().live
+        return self._ask(wait).live
 
     def choose(self, request_id: str) -> Chosen:
         """What answers this request: the canary for its part of the ids, once it is loaded, else the live version.
@@ -158,16 +170,19 @@ class LiveModel:
 
     # --- following the pointer
 
-    def _ask(self) -> Serving:
-        """What serves now; for a request that waited for it, even if it was unloaded again at once."""
+    def _ask(self, wait: float | None = None) -> Serving:
+        """What serves now; for a request that waited for it, even if it was unloaded again at once.
+
+        While S3 does not answer, a model in memory does: a new version is waited for once the pointer names it.
+        """
         serving, age = self._serving, self._age()
         if serving is not None and age < self._settings.poll_seconds:
             return serving
         stale = age > self._settings.stale_seconds
         refresh = self._start_refresh()
-        if refresh and (serving is None or stale):
+        if refresh and (serving is None or (stale and refresh.heard.wait(_POINTER_WAIT))):
             with suppress(TimeoutError):
-                serving = refresh.result(_LONGEST_WAIT) or serving
+                serving = refresh.done.result(wait or _LONGEST_WAIT) or serving
         serving = self._serving or serving
         if serving is None:
             raise ModelUnavailable(
@@ -176,35 +191,36 @@ class LiveModel:
             )
         return serving
 
-    def _start_refresh(self) -> Future[Serving | None] | None:
+    def _start_refresh(self) -> _Refresh | None:
         with self._lock:
             if self._refresh:
                 return self._refresh
             if self._serving is not None and self._age() < self._settings.poll_seconds:
                 return None
-            threading.Thread(target=self._run_refresh, name="refresh", daemon=True).start()
-            self._refresh = Future()
-            return self._refresh
+            self._refresh = refresh = _Refresh()
+            threading.Thread(target=self._run_refresh, args=(refresh,), name="refresh", daemon=True).start()
+            return refresh
 
     def _age(self) -> float:
         return self._clock() - self._checked
 
-    def _run_refresh(self) -> None:
-        self._resolve(self._follow())
+    def _run_refresh(self, refresh: _Refresh) -> None:
+        self._resolve(refresh, self._follow(refresh.heard))
         self._grown()
         self._load_candidates()
 
-    def _resolve(self, serving: Serving | None) -> None:
+    def _resolve(self, refresh: _Refresh, serving: Serving | None) -> None:
         with self._lock:
-            refresh, self._refresh = self._refresh, None
-        if refresh:
-            refresh.set_result(serving)
+            self._refresh = None
+        refresh.done.set_result(serving)
+        refresh.heard.set()  # that nothing was heard, perhaps
 
-    def _follow(self) -> Serving | None:
+    def _follow(self, heard: threading.Event) -> Serving | None:
         """Ask for the pointer and serve what it names. An error leaves everything as it was until the next poll."""
         started, serving = self._clock(), None
         try:
             pointer = self._store.live()
+            heard.set()
             live = self._loaded_live(pointer) if pointer else None
             serving = self._switch(pointer, live) if pointer and live else None
             self._checked = started

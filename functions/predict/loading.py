@@ -8,7 +8,15 @@ from weakref import WeakValueDictionary
 
 from aws_lambda_powertools import Logger
 
-from slipway.errors import ArtifactError, ModelUnavailable, SlipwayError, StoreError, UnknownResource, UnknownVersion
+from slipway.errors import (
+    ArtifactError,
+    DamagedArtifact,
+    ModelUnavailable,
+    SlipwayError,
+    StoreError,
+    UnknownResource,
+    UnknownVersion,
+)
 from slipway.settings import function_vcpus
 from slipway.store import Store
 
@@ -92,6 +100,13 @@ class Loader:
         return predictor
 
     def _load_files(self, version: str) -> "Predictor":
+        try:
+            return self._open_files(version)
+        except DamagedArtifact as error:  # perhaps on its way here: S3 keeps what it was given
+            self._logger.warning("version fetched again", model_version=version, reason=str(error))
+            return self._open_files(version)
+
+    def _open_files(self, version: str) -> "Predictor":
         directory = self._store.fetch(version, None, self._cache)
         from slipway.predictor import REPLAY_TOKENS, load_predictor  # at a start, while the files arrive
 

@@ -32,7 +32,7 @@ class Reported:
         if self._is_due():
             threading.Thread(target=self.look, name="pulse", daemon=True).start()
         last = self._last
-        return last.requests_per_second if last and self._wall() - last.at < FRESH else 0.0
+        return last.requests_per_second if last and abs(self._wall() - last.at) < FRESH else 0.0
 
     def look(self) -> None:
         """Read it now. A store that does not answer leaves what was known, which then ages."""

@@ -59,6 +59,18 @@ def test_the_same_event_fifty_times_starts_one_execution(function: Any, s3: Any,
     assert len(told.executions) == 1
 
 
+def test_the_late_event_of_a_file_that_was_replaced_or_deleted_starts_nothing(
+    function: Any, s3: Any, told: Told, version: str
+) -> None:
+    older = uploaded(s3, "inbox/demo/films.csv", CSV)
+    newer = uploaded(s3, "inbox/demo/films.csv", CSV + b"more\n")
+    assert [function("start")(event)["state"] for event in (newer, older)] == ["started", "superseded"]
+    ((name, _),) = told.executions
+    assert s3.get_object(Bucket=DATA, Key="jobs/demo/latest/films.csv")["Body"].read().decode() == name
+    s3.delete_object(Bucket=DATA, Key="inbox/demo/films.csv")
+    assert function("start")(newer)["state"] == "superseded"
+
+
 def test_another_content_version_or_question_is_another_job(
     function: Any, s3: Any, told: Told, version: str, store: Any, second_artifact: Any
 ) -> None:

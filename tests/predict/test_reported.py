@@ -34,6 +34,14 @@ def test_a_report_counts_while_it_is_fresh() -> None:
     assert reported() == 0.0
 
 
+def test_a_report_of_the_future_does_not_count_for_ever() -> None:
+    wall = Clock()
+    reported = Reported(Kept(Pulse(42.0, at=wall.now)), clock=Clock(), wall=wall)
+    reported.look()
+    wall.advance(-6 * 3_600)  # the clock was wrong, and was put right
+    assert reported() == 0.0
+
+
 @pytest.mark.parametrize("answer", [None, StoreError("S3 is away.")])
 def test_without_a_report_nothing_is_known(answer: Pulse | Exception | None) -> None:
     reported = Reported(Kept(answer), clock=Clock(), wall=Clock())

@@ -120,10 +120,58 @@ def test_each_refusal_comes_with_its_remedy(code: str, remedy: str, tmp_path: Pa
         assert remedy in caught.value.remedy
 
 
-def test_another_write_of_the_same_key_under_way_counts_as_a_lost_race() -> None:
+class Scripted:
+    """An S3 client whose ``get_object`` and ``put_object`` do what the script says, one call after the other."""
+
+    def __init__(self, *script: Any) -> None:
+        self.script = list(script)
+        self.bodies: list[bytes] = []
+
+    def get_object(self, **_: Any) -> dict[str, Any]:
+        content, length = self.script.pop(0)
+        return {"Body": StreamingBody(io.BytesIO(content), length), "ETag": '"e"'}
+
+    def put_object(self, *, Body: Any, **_: Any) -> None:  # noqa: N803  boto3's name
+        self.bodies.append(Body if isinstance(Body, bytes) else Body.read())
+        if code := self.script.pop(0):
+            raise ClientError({"Error": {"Code": code, "Message": "no"}}, "PutObject")
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slipway.objects._CONFLICT_PAUSES", (0.0, 0.0, 0.0))
+
+
+def test_a_write_that_meets_another_one_under_way_is_tried_again(pauses: None) -> None:
+    conflict = "ConditionalRequestConflict"
+    client = Scripted(conflict, conflict, None)
+    assert Objects("bucket", "p/", client).create("a", io.BytesIO(b"content"))
+    assert client.bodies == [b"content"] * 3, "from the beginning each time"
+    assert not Objects("bucket", "p/", Scripted(conflict, "PreconditionFailed")).create("a", b"")
+
+
+def test_a_write_that_was_never_done_does_not_count_as_an_object_that_is_there(pauses: None) -> None:
     objects = Objects("bucket", "p/", Refusing("ConditionalRequestConflict"))
-    assert not objects.create("a", b"")
-    assert not objects.replace("a", b"", etag="e")
+    for call in (lambda: objects.create("a", b""), lambda: objects.replace("a", b"", etag="e")):
+        with pytest.raises(StoreError, match="ConditionalRequestConflict"):
+            call()
+
+
+def test_a_body_that_breaks_off_is_asked_for_again(tmp_path: Path) -> None:
+    assert Objects("b", "", Scripted((b"hal", 6), (b"", 6), (b"halves", 6))).read("a") == (b"halves", '"e"')
+    Objects("b", "", Scripted((b"hal", 6), (b"halves", 6))).download("a", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"halves"
+
+
+def test_a_body_that_breaks_off_each_time_is_an_error_in_words() -> None:
+    with pytest.raises(StoreError, match="cannot be reached"):
+        Objects("b", "", Scripted(*[(b"hal", 6)] * 3)).read("a")
+
+
+@pytest.mark.parametrize("content", [b"hal", b"halves and more"])
+def test_a_range_that_came_short_or_long_is_an_error(content: bytes) -> None:
+    with pytest.raises(StoreError, match=f"gave {len(content)} of 6 bytes"):
+        Objects("b", "", Scripted((content, len(content)))).read_range("a", 0, 6, etag="e")
 
 
 @pytest.fixture

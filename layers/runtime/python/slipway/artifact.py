@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from slipway.errors import ArtifactError
+from slipway.errors import ArtifactError, DamagedArtifact
 
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
@@ -129,7 +129,7 @@ class Manifest:
         except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
             raise ArtifactError(f"{source} is not a manifest that this release can read: {error}.") from error
         if manifest.version != expected:
-            raise ArtifactError(
+            raise DamagedArtifact(
                 f"{source} was changed after the build: its content is not that of {manifest.version!r}."
             )
         return manifest
@@ -162,7 +162,9 @@ def _parse(raw: bytes, source: str) -> dict[str, Any]:
     try:
         content = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{source} is not JSON: {error}.", remedy="Build or publish the artifact again.") from error
+        raise DamagedArtifact(
+            f"{source} is not JSON: {error}.", remedy="Build or publish the artifact again."
+        ) from error
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
         found = content.get("schema_version") if isinstance(content, dict) else type(content).__name__
         raise ArtifactError(
@@ -208,7 +210,7 @@ def verify_files(directory: Path, manifest: Manifest, names: tuple[str, ...] | N
         except OSError as error:
             raise ArtifactError(f"{name} of {manifest.model} {manifest.version} cannot be read: {error}.") from error
         if found != entry:
-            raise ArtifactError(
+            raise DamagedArtifact(
                 f"{name} of {manifest.model} {manifest.version} is damaged: "
                 f"{found.size} bytes with SHA-256 {found.sha256[:12]}…, "
                 f"the manifest says {entry.size} bytes with {entry.sha256[:12]}….",

@@ -10,6 +10,7 @@
     │   └── InvalidRequest       readable, but a field's value cannot be used  → 422
     ├── ModelUnavailable         nothing to answer with yet; try again         → 503
     ├── ArtifactError            an artifact that must not be served
+    │   └── DamagedArtifact      its bytes are not what its manifest says
     ├── StoreError               the model store refused or could not be reached
     │   ├── NoSuchObject         an object that is not there
     │   ├── UnknownVersion       no complete version of that name
@@ -81,6 +82,10 @@ class ModelUnavailable(SlipwayError):
 
 class ArtifactError(SlipwayError):
     """An artifact that is damaged, incomplete or answers differently from what its manifest says."""
+
+
+class DamagedArtifact(ArtifactError):
+    """Bytes that are not what the manifest says: fetched again they may be whole."""
 
 
 class StoreError(SlipwayError):

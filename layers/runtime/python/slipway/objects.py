@@ -1,20 +1,35 @@
 """S3 objects under one prefix: whole reads, conditional writes, and errors in words instead of botocore's."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import boto3
 import urllib3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, TokenRetrievalError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    FlexibleChecksumError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    TokenRetrievalError,
+)
 
 from slipway.errors import NoSuchObject, StoreError
 
+_T = TypeVar("_T")
 _PART = 16 << 20  # bytes of an upload's part, of which there may be 10,000
+_CONNECT_SECONDS, _READ_SECONDS = 2.0, 10.0
+# Botocore tries again what is not answered. An answer that breaks off in the middle is ours to ask for again.
+_BROKEN_OFF = (IncompleteReadError, FlexibleChecksumError, HTTPClientError, urllib3.exceptions.HTTPError)
+_BODY_TRIES, _BODY_SECONDS = 3, 30.0  # no try begins later
+_CONFLICT_PAUSES = (0.1, 0.4, 1.6)  # seconds
 _REMEDIES = {
     "AccessDenied": "Ask for s3:GetObject, s3:PutObject and s3:ListBucket on the model bucket.",
     "ExpiredToken": "Your AWS credentials have expired: sign in again, for instance with `aws sso login`.",
@@ -28,7 +43,12 @@ def s3_client() -> Any:
     try:
         return boto3.client(
             "s3",
-            config=Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard"}, signature_version="s3v4"),
+            config=Config(
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
+                retries={"mode": "standard"},
+                signature_version="s3v4",
+            ),
         )
     except (BotoCoreError, ValueError) as error:
         raise StoreError(f"No S3 client: {error}.", remedy="Check AWS_PROFILE and AWS_ENDPOINT_URL.") from error
@@ -46,8 +66,7 @@ class Objects:
         """Content and ETag, or None if there is no such object."""
         try:
             with self._errors(name):
-                answer = self._s3.get_object(Bucket=self.bucket, Key=self.prefix + name)
-                return answer["Body"].read(), answer["ETag"]
+                return self._get(name, lambda answer: (answer["Body"].read(), answer["ETag"]))
         except NoSuchObject:
             return None
 
@@ -56,22 +75,30 @@ class Objects:
 
         Raises NoSuchObject if it is gone or has changed.
         """
-        what = {"Bucket": self.bucket, "Key": self.prefix + name, **({"VersionId": version_id} if version_id else {})}
+        what = {"IfMatch": etag, "Range": f"bytes={start}-{end - 1}"} | (
+            {"VersionId": version_id} if version_id else {}
+        )
         with self._errors(name):
             try:
-                answer = self._s3.get_object(**what, IfMatch=etag, Range=f"bytes={start}-{end - 1}")
-                content: bytes = answer["Body"].read()
+                content: bytes = self._get(name, lambda answer: answer["Body"].read(), **what)
             except ClientError as error:
                 if error.response["Error"]["Code"] in ("PreconditionFailed", "NoSuchVersion", "412"):
                     raise NoSuchObject(f"{self.url(name)} has changed.") from error
                 raise
+        if len(content) != end - start:  # rows would be missing, and nobody would know
+            raise StoreError(f"S3 gave {len(content):,} of {end - start:,} bytes of {self.url(name)}.")
         return content
 
     def download(self, name: str, path: Path) -> None:
         """Stream an object to ``path``. Raises OSError where the disk refuses."""
         with self._errors(name), path.open("wb") as file:
-            body = self._s3.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"]
-            shutil.copyfileobj(body, file, 1 << 20)
+
+            def keep(answer: dict[str, Any]) -> None:
+                file.seek(0)
+                file.truncate()
+                shutil.copyfileobj(answer["Body"], file, 1 << 20)
+
+            self._get(name, keep)
 
     def create(self, name: str, body: bytes | IO[bytes], *, sha256: str = "") -> bool:
         """Write an object that must not exist yet; False if it does. ``sha256`` (hex) is kept for ``sha256()``."""
@@ -98,6 +125,14 @@ class Objects:
             head = self._s3.head_object(Bucket=self.bucket, Key=self.prefix + name)
         return str(head.get("Metadata", {}).get("sha256", ""))
 
+    def etag(self, name: str) -> str:
+        """Of the object as it is now, without quotes; empty if there is none."""
+        try:
+            with self._errors(name):
+                return str(self._s3.head_object(Bucket=self.bucket, Key=self.prefix + name)["ETag"]).strip('"')
+        except NoSuchObject:
+            return ""
+
     def names(self, under: str = "") -> Iterator[str]:
         """Names that begin with ``under``, without the prefix, in S3's order."""
         with self._errors(under):
@@ -114,6 +149,18 @@ class Objects:
     def url(self, name: str = "") -> str:
         """``s3://bucket/key``, for people."""
         return f"s3://{self.bucket}/{self.prefix}{name}"
+
+    def _get(self, name: str, read: Callable[[dict[str, Any]], _T], **options: Any) -> _T:
+        """What ``read`` makes of the object's answer; asked for again where its body breaks off."""
+        end = time.monotonic() + _BODY_SECONDS
+        for tried in range(1, _BODY_TRIES + 1):
+            answer = self._s3.get_object(Bucket=self.bucket, Key=self.prefix + name, **options)
+            try:
+                return read(answer)
+            except _BROKEN_OFF:
+                if tried == _BODY_TRIES or time.monotonic() > end:
+                    raise
+        raise AssertionError("the last try returns or raises")
 
     @contextmanager
     def _upload(self, name: str) -> Iterator[Callable[[bytes], int]]:
@@ -137,11 +184,21 @@ class Objects:
             raise
 
     def _put(self, name: str, body: bytes | IO[bytes], **options: Any) -> bool:
-        try:
-            with self._errors(name):
-                self._s3.put_object(Bucket=self.bucket, Key=self.prefix + name, Body=body, **options)
-        except _ConditionFailed:
-            return False
+        """False where the condition fails. Of a conflict S3 says neither: another write of the key is under way."""
+        for pause in (*_CONFLICT_PAUSES, None):
+            try:
+                with self._errors(name):
+                    self._s3.put_object(Bucket=self.bucket, Key=self.prefix + name, Body=body, **options)
+            except _ConditionFailed:
+                return False
+            except _WriteUnderWay:
+                if pause is None:
+                    raise
+                time.sleep(pause)
+                if not isinstance(body, bytes):
+                    body.seek(0)
+            else:
+                break
         return True
 
     @contextmanager
@@ -161,12 +218,15 @@ class _ConditionFailed(StoreError):
     pass
 
 
-# ConditionalRequestConflict (409): another conditional write of the key was under way, and this one was not done.
+class _WriteUnderWay(StoreError):
+    pass
+
+
 _KINDS: dict[str, type[StoreError]] = {
     "NoSuchKey": NoSuchObject,
     "404": NoSuchObject,
     "PreconditionFailed": _ConditionFailed,
-    "ConditionalRequestConflict": _ConditionFailed,
+    "ConditionalRequestConflict": _WriteUnderWay,  # 409: this write was not done, and the other one may not be
 }
 
 

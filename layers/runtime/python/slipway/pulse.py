@@ -28,6 +28,6 @@ class Pulse:
         try:
             document = json.loads(raw)
             found = cls(float(document["requests_per_second"]), float(document["at"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
             return None
         return found if math.isfinite(found.requests_per_second) and math.isfinite(found.at) else None

@@ -68,7 +68,7 @@ class Live:
                 given[name] = None if given.get(name) is None else read(given[name])
             live = cls(**given)
             live._validate()
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise StoreError(f"{source} is not a readable release record: {error}.") from error
         return live
 

@@ -13,7 +13,7 @@ from slipway.batch import rendering
 from slipway.batch.job import ERRORS, MANIFEST, Job, Plan
 from slipway.batch.places import Place
 from slipway.batch.scoring import Done, errors_name, in_order, piece_name
-from slipway.errors import BatchError, SlipwayError
+from slipway.errors import BatchError, SlipwayError, StoreError
 
 SCHEMA_VERSION = 1
 _READERS = 16
@@ -34,7 +34,7 @@ def finish(plan: Plan, place: Place, *, memory_mb: int = 0, scored_by: str = "")
     else:
         results = [{"key": piece_name(plan, each), "bytes": each.bytes, "rows": each.scored} for each in done]
     errors = f"{job.outbox}{ERRORS}"
-    place.write(errors, (_read(place, errors_name(plan, each)) for each in done if each.errors))
+    place.write(errors, (_part(place, errors_name(plan, each), each.error_bytes) for each in done if each.errors))
     document = _manifest(plan, done, results, errors, memory_mb, scored_by)
     _publish(job, place, document)
     return document
@@ -71,7 +71,7 @@ def _require_all(plan: Plan, done: list[Done]) -> None:
 
 
 def _joined(plan: Plan, done: list[Done], place: Place) -> Iterator[bytes]:
-    pieces = (_read(place, piece_name(plan, each)) for each in done)
+    pieces = (_part(place, piece_name(plan, each), each.bytes) for each in done)
     if plan.format.kind == "parquet":
         from slipway.batch import parquet
 
@@ -141,6 +141,13 @@ def _publish(job: Job, place: Place, document: dict[str, Any]) -> None:
 
 def _scored(done: list[Done]) -> int:
     return sum(each.scored for each in done)
+
+
+def _part(place: Place, name: str, size: int) -> bytes:
+    content = _read(place, name)
+    if len(content) != size:  # rows would be missing, and the counts would not say so
+        raise StoreError(f"{place.url(name)} came with {len(content):,} of {size:,} bytes.")
+    return content
 
 
 def _read(place: Place, name: str) -> bytes:

@@ -108,7 +108,10 @@ def decompress_head(head: bytes, compression: Compression) -> bytes:
             return zlib.decompressobj(wbits=31).decompress(head, HEAD)
         import zstandard
 
-        return bytes(zstandard.ZstdDecompressor().decompressobj().decompress(head)[:HEAD])
+        with zstandard.ZstdDecompressor().stream_reader(
+            head
+        ) as stream:  # never more: a megabyte may unfold to gigabytes
+            return bytes(stream.read(HEAD))
     except Exception as error:  # zlib's and zstandard's errors share no base but Exception
         raise BatchError(f"It claims to be compressed with {compression} and is not: {error}.") from error
 

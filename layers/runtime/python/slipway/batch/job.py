@@ -47,7 +47,7 @@ class Request:
             if not isinstance(column, str) or not column:
                 raise BatchError(f"text_column in {source} is no name of a column.")
             return cls(text_column=column, parameters=read_parameters(document, source))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BatchError(f"{source} is not JSON: {error}.", remedy="Mend it and upload the file again.") from error
         except RequestError as error:
             raise BatchError(f"{source} cannot be used: {error}") from error

@@ -42,7 +42,7 @@ def batches(name: str, source: Source, shard: Shard, size: int, skip: int) -> It
     """The shard's rows from the ``skip``-th, ``size`` at a time counted from the shard's first, the last ones fewer."""
     wanted = range(shard.start + skip, shard.end)
     at, held = 0, None
-    for batch in _open(name, source).iter_batches(batch_size=size, row_groups=[shard.group]):
+    for batch in _read(name, source, shard.group, size):
         begin, end = max(wanted.start, at) - at, min(wanted.stop, at + len(batch)) - at
         at += len(batch)
         if end > begin:
@@ -59,12 +59,15 @@ def batches(name: str, source: Source, shard: Shard, size: int, skip: int) -> It
 def rows_of(batch: pa.RecordBatch, column: str, *, first_row: int) -> Iterator[Row]:
     """Rows whose ``content`` is their place in the batch."""
     name = column if column in batch.schema.names else batch.schema.names[0]
-    for index, value in enumerate(batch.column(name).to_pylist()):
+    for index, value in enumerate(_texts(batch.column(name))):
         try:
+            if isinstance(value, bytes):
+                raise BrokenRow(f"{name} is not UTF-8.")
             yield Row(first_row + index, b"", b"", checked_text(value, name), content=index)
         except BrokenRow as error:
-            raw = json.dumps(batch[index : index + 1].to_pylist()[0], default=str, ensure_ascii=False)
-            yield Row(first_row + index, raw.encode("utf-8", "replace"), b"", None, str(error), index)
+            raw = {each: _value(batch.column(each)[index]) for each in batch.schema.names}
+            told = json.dumps(raw, default=str, ensure_ascii=False).encode("utf-8", "replace")
+            yield Row(first_row + index, told, b"", None, str(error), index)
 
 
 def scored(batch: pa.RecordBatch, indices: Sequence[int], added: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
@@ -131,10 +134,40 @@ def _slices(group: pq.RowGroupMetaData) -> Iterator[tuple[int, int]]:
     return ((start, min(start + size, group.num_rows)) for start in range(0, group.num_rows, size))
 
 
+def _texts(column: pa.Array) -> list[Any]:
+    """The column's values. Parquet does not check that its strings are UTF-8: those that are not are given as bytes."""
+    try:
+        return list(column.to_pylist())
+    except UnicodeDecodeError:
+        return [_value_or_bytes(each) for each in column]
+
+
+def _value(scalar: pa.Scalar) -> Any:
+    """For people: what is not UTF-8 is marked, and None where it is inside a list."""
+    found = _value_or_bytes(scalar)
+    return found.decode("utf-8", "replace") if isinstance(found, bytes) else found
+
+
+def _value_or_bytes(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        text = scalar.value if isinstance(scalar, pa.DictionaryScalar) else scalar
+        return text.as_buffer().to_pybytes() if hasattr(text, "as_buffer") else None
+
+
+def _read(name: str, source: Source, group: int, size: int) -> Iterator[pa.RecordBatch]:
+    """Raises BatchError where a page is not what the file's footer says."""
+    try:
+        yield from _open(name, source).iter_batches(batch_size=size, row_groups=[group])
+    except (pa.ArrowException, OSError) as error:
+        raise BatchError(f"{name} is a damaged Parquet file: {error}.", remedy="Upload it again.") from error
+
+
 def _open(name: str, source: Source) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(as_file(source))
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise BatchError(
             f"{name} is no whole Parquet file: {error}.", remedy="The upload may have been cut short: upload it again."
         ) from error

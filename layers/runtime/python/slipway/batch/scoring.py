@@ -95,6 +95,8 @@ def score(
         progress(len(window.rows))
         if time_left() < _RESERVE + 2 * slowest:
             break
+    if not piece.rows:  # a mark of nothing would lead to itself
+        raise StoreError(f"Shard {shard.index} of {plan.job.id} has no row {start + 1:,} of its {shard.rows:,}.")
     final = start + piece.rows >= shard.rows
     _write(plan, shard, start, piece, place, final=final, seconds=time.perf_counter() - began)
     return pieces_of(plan, shard.index, place)[-1].final  # another attempt may have been first, with less

@@ -1,6 +1,7 @@
 """What a request and its router ask of AWS: an endpoint's answer, and how many requests there are."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,26 +10,37 @@ from botocore.config import Config
 
 Invoke = Callable[[bytes], bytes]
 _CONNECT_SECONDS = 1.0
+_CALLS = 4  # at once
 
 
 def invoker(endpoint: str, component: str, *, seconds: float) -> Invoke:
-    """JSON to JSON through SageMaker's runtime, which has ``seconds`` to answer.
+    """JSON to JSON through SageMaker's runtime, which has ``seconds`` from the first byte out to the last in.
 
-    Nothing is tried again: the CPU answers faster. Raises botocore's errors.
+    Botocore's own bound is on each read: an answer that trickles would pass it for ever, and a name is looked up
+    without any. Nothing is tried again: the CPU answers faster. Raises botocore's errors, and TimeoutError.
     """
     config = Config(
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=seconds,
         retries={"total_max_attempts": 1},
-        max_pool_connections=4,
+        max_pool_connections=_CALLS,
     )
+    calls = ThreadPoolExecutor(_CALLS, "endpoint")
     client = boto3.client("sagemaker-runtime", config=config)
     where = {"EndpointName": endpoint} | ({"InferenceComponentName": component} if component else {})
 
-    def invoke(body: bytes) -> bytes:
+    def call(body: bytes) -> bytes:
         kind = "application/json"
         content: bytes = client.invoke_endpoint(**where, Body=body, ContentType=kind, Accept=kind)["Body"].read()
         return content
+
+    def invoke(body: bytes) -> bytes:
+        called = calls.submit(call, body)
+        try:
+            return called.result(seconds)
+        except TimeoutError:
+            called.cancel()  # where it had not begun, because all calls hang
+            raise
 
     return invoke
 

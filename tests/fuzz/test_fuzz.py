@@ -1,0 +1,29 @@
+"""A few seconds of what ``python -m tests.fuzz`` does for minutes, from the same start each time."""
+
+import random
+
+import pytest
+
+from tests.fuzz.__main__ import NAMES
+from tests.fuzz.mutation import mutated
+from tests.fuzz.seeds import seeds
+from tests.fuzz.targets import TARGETS
+
+
+def test_every_target_has_its_name_on_the_command_line() -> None:
+    assert tuple(TARGETS) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_parser_falls_over_good_inputs_that_were_changed_at_random(name: str) -> None:
+    chooser, good, target = random.Random(7), seeds(name), TARGETS[name]
+    for seed in good:
+        target(seed)
+    for _ in range(40 if name == "file_batch" else 150):
+        target(mutated(chooser, good))
+
+
+def test_a_target_notices_a_parser_that_falls_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.fuzz.targets.v1.parse", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        TARGETS["body_v1"](b"{}")
