@@ -9,8 +9,9 @@ from slipway.store import Store
 def servable(store: Store) -> Live:
     """The live pointer.
 
-    Raises ModelUnavailable before the first promotion, and ArtifactError if the version has nothing for a GPU or its
-    manifest was changed. Whether its files are what the manifest says, the container finds out before it answers.
+    Raises ModelUnavailable before the first promotion, and ArtifactError if the version has nothing for a GPU, its
+    manifest was changed, or it lacks the signature that the store demands. Whether its files are what the manifest
+    says, the container finds out before it answers.
     """
     live = store.live()
     if live is None:
