@@ -226,6 +226,11 @@ def test_keys_that_are_none_are_no_reason_to_trust_everybody(bucket: str) -> Non
         Store(bucket, "demo", trusted_keys="tru*")
 
 
+def test_a_list_of_no_keys_trusts_nobody(bucket: str, store: Store, tiny_artifact: Path, tmp_path: Path) -> None:
+    version = store.publish(tiny_artifact)
+    refused(Store(bucket, "demo", trusted_keys=" , "), version, tmp_path, "is not signed")
+
+
 def test_a_key_file_signs_as_openssl_does(tmp_path: Path) -> None:
     made = make_key(tmp_path / "key.pem")
     assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600

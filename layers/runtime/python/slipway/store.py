@@ -291,7 +291,7 @@ class Store:
                 f"The model {self.model!r} has no version {version!r} in {self._objects.url()}.",
                 remedy="Publish it first; `slipway history` lists what has served.",
             )
-        if self._trusted:
+        if self._trusted is not None:  # an empty set trusts nobody
             from slipway.signatures import check_signature
 
             check_signature(found[0], self._signature(version), self._trusted, source=f"{version}/{MANIFEST}")
