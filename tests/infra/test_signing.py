@@ -1,12 +1,15 @@
 """What the templates say of signatures: which keys are trusted, and who may use the stage's own. Of secrets: none."""
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.settings import Deployment, DeploymentError
 from tests.infra.conftest import Assembly, Json, Synthesize
+from tests.infra.test_spark import synthesize as synthesize_spark
 
 KEYS = f"{'a' * 64},{'b' * 64}"
 VARIABLE = "SLIPWAY_TRUSTED_KEYS"
@@ -60,6 +63,12 @@ def test_everything_that_reads_a_version_trusts_the_keys(signed: Assembly) -> No
     pulse = {name for name in told if "pulse" in name}  # reads the traffic, and no version
     assert len(told) >= 9
     assert {value for name, value in told.items() if name not in pulse} == {KEYS}
+
+
+def test_a_spark_job_is_told_the_keys(tmp_path: Path) -> None:
+    assembly = synthesize_spark(tmp_path, trusted_keys=KEYS)
+    request = json.dumps(assembly.properties("AWS::SSM::Parameter")["Value"]).replace("\\", "")
+    assert f'"--trusted-keys","{KEYS}"' in request
 
 
 def test_without_the_argument_nothing_is_demanded_and_there_is_no_key(aws: Assembly) -> None:

@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from model_build.signing import Signer, make_key, open_signer
+from slipway import spark
 from slipway.artifact import MANIFEST, read_manifest
 from slipway.errors import ArtifactError, Conflict, SettingsError
 from slipway.predictor import load_predictor
@@ -219,6 +220,22 @@ def test_an_older_signed_version_may_come_back(
     careful.promote(second, by="ada", why="")
     assert careful.rollback(by="ada", why="").version == first
     load_predictor(careful.fetch(first, None, tmp_path))
+
+
+def test_a_spark_worker_scores_with_signed_versions_only(
+    store: Store, key: Signer, tiny_artifact: Path, tmp_path: Path
+) -> None:
+    version = store.publish(tiny_artifact)
+    directory = Path(shutil.copytree(tiny_artifact, tmp_path / "everywhere"))
+    options = ["in", "out", "--trusted-keys", key.fingerprint]
+    in_directory = spark._where(spark._parser().parse_args([*options, "--artifact", str(directory)]))
+    for where in (in_directory, (key.fingerprint, BUCKET, "demo", version)):
+        with pytest.raises(ArtifactError, match="is not signed"):
+            spark._predictor(where)
+    store.publish(tiny_artifact, sign=key.manifest_signature)
+    (directory / SIGNATURE).write_bytes(key.manifest_signature((directory / MANIFEST).read_bytes()))
+    for where in (in_directory, (key.fingerprint, BUCKET, "demo", version)):
+        assert spark._predictor(where).manifest.version == version
 
 
 def test_keys_that_are_none_are_no_reason_to_trust_everybody(bucket: str) -> None:
