@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from infra.packaging import ROOT
-
+ROOT = Path(__file__).resolve().parent.parent  # not packaging's, which would start the CDK's Node process
 _SECONDS = 15  # for one answer of the database
 
 
