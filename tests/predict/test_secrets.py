@@ -104,6 +104,7 @@ def test_a_crash_tells_where_and_not_what(
         except KeyError as error:
             raise RuntimeError(f"{TEXT}: {KEY}") from error
 
+    assert keyed(*REQUESTS[0]).status == 200, "the model is loaded, which classifies too"
     monkeypatch.setattr(Predictor, "classify", crash)
     answers = [keyed(method, path, body) for method, path, body in REQUESTS]
     assert 500 in {answer.status for answer in answers}
