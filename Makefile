@@ -7,7 +7,7 @@ SPREAD := --numprocesses auto --dist loadfile
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-gpu down test check slow bench clean
+.PHONY: help setup demo demo-gpu down test check slow bench audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: setup ## Lint, format and types
 
 bench: setup ## Measure the newest artifacts here beside their peers (half an hour of an idle machine)
 	@$(BIN)/python -m benchmarks --report
+
+audit: setup ## Ask for known vulnerabilities of what the images install (docs/signing.md)
+	@$(BIN)/python -m infra.audit
 
 clean: ## Remove what was built and installed; the local cloud must be down
 	rm -rf build .local cdk.out node_modules .venv .bench-venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

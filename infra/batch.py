@@ -37,7 +37,10 @@ class Batch(Construct):
         super().__init__(scope, construct_id)
         self._deployment = deployment
         self._settings = BatchSettings(
-            model=deployment.model, model_bucket=store.bucket.bucket_name, data_bucket=data.bucket.bucket_name
+            model=deployment.model,
+            model_bucket=store.bucket.bucket_name,
+            data_bucket=data.bucket.bucket_name,
+            trusted_keys=deployment.trusted_keys,
         )
         self.plan = self._function("Plan", "plan", _PLAN_MB)
         self.score = self._function("Score", "score", deployment.batch_memory_mb)

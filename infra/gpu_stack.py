@@ -3,6 +3,8 @@
 Stateless: what is live is the store's to say. It is in nobody's way: no other stack imports anything from it.
 """
 
+from dataclasses import replace
+
 import aws_cdk as cdk
 from constructs import Construct
 
@@ -31,7 +33,7 @@ class GpuStack(cdk.Stack):
         store.grant_read_model(self.container.role, model=deployment.model)
         self.deployed = self._deployed()
         self.live = LiveVersion(self, "Live", asked=self.deployed.function)
-        self.model = self._model("Model", EndpointSettings(device="gpu"))
+        self.model = self._model("Model", EndpointSettings(device="gpu", trusted_keys=deployment.trusted_keys))
         self.endpoint = GpuEndpoint(self, "Endpoint", deployment=deployment, container=self.container, model=self.model)
         self.asynchronous = self._asynchronous(data) if deployment.gpu_async else None
         self._ask_for_the_version()
@@ -51,7 +53,11 @@ class GpuStack(cdk.Stack):
         self._outputs()
 
     def _deployed(self) -> ReleaseFunction:
-        settings = ReleaseSettings(model=self._deployment.model, model_bucket=self._store.bucket.bucket_name)
+        settings = ReleaseSettings(
+            model=self._deployment.model,
+            model_bucket=self._store.bucket.bucket_name,
+            trusted_keys=self._deployment.trusted_keys,
+        )
         made = ReleaseFunction(self, "Deployed", verb="deployed", settings=settings, deployment=self._deployment)
         self._store.grant_read_model(made.role, model=self._deployment.model)
         return made
@@ -61,7 +67,9 @@ class GpuStack(cdk.Stack):
         return GpuModel(self, construct_id, container=self.container, live=self.live, settings=settings, files=files)
 
     def _asynchronous(self, data: DataBucket) -> GpuAsync:
-        self.async_model = self._model("AsyncModel", async_settings())
+        self.async_model = self._model(
+            "AsyncModel", replace(async_settings(), trusted_keys=self._deployment.trusted_keys)
+        )
         return GpuAsync(
             self,
             "Async",
@@ -95,6 +103,7 @@ class GpuStack(cdk.Stack):
         return RollSettings(
             model=self._deployment.model,
             model_bucket=self._store.bucket.bucket_name,
+            trusted_keys=self._deployment.trusted_keys,
             gpu_prefix=gpu_prefix(self._deployment),
             gpu_component=self.endpoint.name,
             gpu_model=self.model.name,

@@ -23,7 +23,7 @@ from infra.settings import Deployment
 ROOT = Path(__file__).resolve().parent.parent
 IMPORT_ROOTS = (ROOT, ROOT / "layers/runtime/python")
 # The only paths, besides a function's own directory, that its image copies: model_build and its torch stay out.
-_SHARED = ("functions/__init__.py", "layers")
+_SHARED = ("functions/__init__.py", "functions/sbom.py", "layers")
 _NOISE = ("**/__pycache__", "**/*.pyc", "**/.DS_Store")
 
 

@@ -15,6 +15,7 @@ GPU = ("off", "scale-to-zero", "always-on")
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365)  # of the values CloudWatch Logs takes, those a small team asks for
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _STAGE = re.compile(r"[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?")
+_FINGERPRINT = re.compile("[0-9a-f]{64}")
 # One GPU, so that a copy of the model is an instance; of the families that the AMI with CUDA 13 is for.
 _GPU_INSTANCE = re.compile(r"ml\.(g4dn|g5|g6|g6e)\.(2|4|8|16)?xlarge")
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
@@ -47,6 +48,8 @@ class Deployment:
     log_days: int = 30
     batch_memory_mb: int = 3538  # of a function that scores a shard: two vCPUs
     batch_concurrency: int = 100  # shards that are scored at once
+    trusted_keys: str = ""  # fingerprints, by commas: only versions that one of these keys has signed are served
+    signing_key: bool = False  # the stage has a key in KMS that signs versions; AWS bills it by the month
     spark_max_vcpus: int = 0  # of the Spark application, for terabytes: 0 is none
     gpu: str = "off"  # or scale-to-zero, or always-on: an endpoint with a GPU, for heavy traffic
     gpu_instance: str = "ml.g6.xlarge"  # one GPU; the L4 costs less than the A10G of g5, and both run fp16 natively
@@ -132,6 +135,11 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "memory_mb": _between(512, 10_240),
     "batch_memory_mb": _between(1_769, 10_240),
     "batch_concurrency": _between(1, 10_000),
+    "trusted_keys": (
+        # All of a function's environment is 4 KB, and SageMaker takes variables of 1 KB.
+        lambda v: not v or (v.count(",") < 8 and all(map(_FINGERPRINT.fullmatch, v.split(",")))),
+        "at most 8 fingerprints as `slipway keys show` prints them, separated by commas alone",
+    ),
     "spark_max_vcpus": (lambda v: v == 0 or 6 <= v <= 10_000, "0, or from 6 (a driver and one worker) to 10,000"),
     "gpu": (lambda v: v in GPU, f"one of {', '.join(GPU)}"),
     "gpu_instance": (

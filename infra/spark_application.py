@@ -48,7 +48,7 @@ class SparkApplication(Construct):
         self.packages = packages_asset(self, "Packages")
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("emr-serverless.amazonaws.com"))
         self._grant(deployment.model, store, data)
-        self.job = self._job(deployment.model, store, data)
+        self.job = self._job(deployment, store, data)
 
     def _application(self, deployment: Deployment, max_vcpus: int) -> emr.CfnApplication:
         of = emr.CfnApplication
@@ -89,16 +89,18 @@ class SparkApplication(Construct):
         _allow(self.role, ["logs:DescribeLogStreams"], self.logs.log_group_arn)
         _allow(self.role, ["logs:DescribeLogGroups"], _log_groups(self.logs))
 
-    def _job(self, model: str, store: ModelStore, data: DataBucket) -> dict[str, object]:
+    def _job(self, deployment: Deployment, store: ModelStore, data: DataBucket) -> dict[str, object]:
         """The request StartJobRun for the folder ``FOLDER``.
 
         It lies in bulk/ and not in inbox/: what is uploaded there is scored by the batch workflow, file by file.
         """
-        bucket = data.bucket.bucket_name
+        bucket, model = data.bucket.bucket_name, deployment.model
+        which = ["--bucket", store.bucket.bucket_name, "--model", model]
+        which += ["--trusted-keys", deployment.trusted_keys] if deployment.trusted_keys else []
         places = [f"s3://{bucket}/bulk/{model}/{FOLDER}", f"s3://{bucket}/outbox/{model}/{FOLDER}"]
         submit = {
             "entryPoint": self.entry.s3_object_url,
-            "entryPointArguments": [*places, "--bucket", store.bucket.bucket_name, "--model", model],
+            "entryPointArguments": [*places, *which],
             "sparkSubmitParameters": spark_parameters(self.packages.s3_object_url, region=cdk.Stack.of(self).region),
         }
         return {

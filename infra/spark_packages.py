@@ -20,6 +20,7 @@ from infra.settings import DeploymentError
 
 REQUIREMENTS = "functions/spark/requirements.txt"
 PACKAGE = "layers/runtime/python/slipway"
+SBOM = "functions/sbom.py"
 PYTHON = "3.11"  # the newer of the two in EMR 7
 # EMR 7 is Amazon Linux 2023 with glibc 2.34; pip takes a platform literally, so every older one is named.
 _PLATFORMS = tuple(f"manylinux_2_{minor}_x86_64" for minor in range(17, 35))
@@ -64,17 +65,20 @@ def packages_hash(root: Path = ROOT) -> str:
     """A digest of all that the zip is made of: what is installed, how, and the package slipway with its data files."""
     files = [path for path in (root / PACKAGE).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     ours = [str(path.relative_to(root)) for path in sorted(files)]
-    return fingerprint((REQUIREMENTS, "infra/spark_packages.py", *ours), root=root)
+    return fingerprint((REQUIREMENTS, SBOM, "infra/spark_packages.py", *ours), root=root)
 
 
 def write_packages(target: Path) -> None:
-    """Write the zip: what requirements.txt pins, for EMR's machines whatever this one is, and the package slipway.
+    """Write the zip: what requirements.txt pins, for EMR's machines whatever this one is, its bill of materials, and
+    the package slipway.
 
     Raises DeploymentError with what pip said if it cannot install them.
     """
     with tempfile.TemporaryDirectory(prefix="slipway-spark-") as scratch:
-        directory = Path(scratch)
-        _install(directory)
+        directory, report = Path(scratch) / "packages", Path(scratch) / "report.json"
+        _install(directory, report)
+        command = [sys.executable, str(ROOT / SBOM), "slipway-spark", str(report)]
+        (directory / "sbom.cdx.json").write_bytes(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
         _prune(directory)
         package = ROOT / PACKAGE
         shutil.copytree(package, directory / package.name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -88,14 +92,17 @@ class _Pip:
         return True
 
 
-def _install(target: Path) -> None:
+def _install(target: Path, report: Path) -> None:
     foreign = ["--implementation", "cp", "--python-version", PYTHON, "--only-binary", ":all:"]
     foreign += [word for platform in _PLATFORMS for word in ("--platform", platform)]
     foreign += [word for abi in _ABIS for word in ("--abi", abi)]
     hashed = ["--no-deps", "--require-hashes", "--requirement", str(ROOT / REQUIREMENTS)]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
     done = subprocess.run(
-        [*command, "--target", str(target), *foreign, *hashed], capture_output=True, text=True, check=False
+        [*command, "--target", str(target), "--report", str(report), *foreign, *hashed],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise DeploymentError(

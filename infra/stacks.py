@@ -32,6 +32,7 @@ from infra.model_store import ModelStore
 from infra.nist_acknowledgments import acknowledge_nist
 from infra.predict_api import PredictApi
 from infra.settings import Deployment
+from infra.signing_key import SigningKey
 from infra.spark_stack import SparkStack
 from slipway.settings import Settings
 
@@ -46,6 +47,9 @@ class StoreStack(cdk.Stack):
         # Always: the stage's models share it, and one without a GPU must not turn it off for one that has.
         tell_eventbridge(self.store.bucket)
         cdk.CfnOutput(self, "ModelBucket", value=self.store.bucket.bucket_name)
+        if deployment.signing_key:
+            self.signing = SigningKey(self, "Signing", stage=deployment.stage, retain=deployment.retain)
+            cdk.CfnOutput(self, "SigningKey", value=self.signing.key.key_arn)
 
 
 class DataStack(cdk.Stack):
@@ -67,6 +71,7 @@ class ApiStack(cdk.Stack):
             models=deployment.models,
             model_bucket=store.bucket.bucket_name,
             data_bucket=data.bucket.bucket_name,
+            trusted_keys=deployment.trusted_keys,
             **_gpu_settings(deployment),
         )
         self.predict = PredictApi(self, "Predict", settings=settings, deployment=deployment)

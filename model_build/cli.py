@@ -1,4 +1,4 @@
-"""``slipway build compress tune evaluate compare publish promote rollback history diff predict score jobs cost …``.
+"""``slipway build compress tune evaluate compare publish promote rollback history diff verify predict score …``.
 
 Exit codes: 0 done; 1 refused, with one line on stderr saying what and how to mend it; 2 misuse of the command line;
 3 the model was built but a gate refused it; 130 interrupted.
@@ -12,6 +12,7 @@ import typer
 from model_build.commands import build as commands_build
 from model_build.commands import cost as commands_cost
 from model_build.commands import drift as commands_drift
+from model_build.commands import keys as commands_keys
 from model_build.commands import openapi as commands_openapi
 from model_build.commands import score as commands_score
 from model_build.commands import store as commands_store
@@ -29,6 +30,7 @@ app = typer.Typer(
 commands_build.register(app)
 commands_tune.register(app)
 commands_store.register(app)
+commands_keys.register(app)
 commands_score.register(app)
 commands_cost.register(app)
 commands_drift.register(app)

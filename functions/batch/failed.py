@@ -9,6 +9,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.batch.crashes import without_texts
 from functions.batch.news import tell
 from functions.batch.places import bucket, job_of
 from slipway.batch.finishing import fail
@@ -20,6 +21,7 @@ _REMEDY = "`aws stepfunctions redrive-execution` goes on where it stopped: what 
 
 
 @logger.inject_lambda_context
+@without_texts(logger)
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, str]:
     """The event "Step Functions Execution Status Change"."""
     detail = event["detail"]

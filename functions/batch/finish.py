@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.batch.crashes import without_texts
 from functions.batch.news import tell
 from functions.batch.places import bucket, plan_in
 from slipway.batch.finishing import finish
@@ -14,6 +15,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context
+@without_texts(logger)
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """``{"folder"}`` → the job's counts."""
     document = finish(plan_in(event["folder"]), bucket, memory_mb=function_memory_mb(), scored_by="lambda")

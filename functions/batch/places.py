@@ -37,7 +37,8 @@ def plan_in(folder: str) -> Plan:
 @lru_cache(1)
 def predictor_of(version: str) -> Predictor:
     """A version of this deployment's model, loaded once a process."""
-    directory = Store(settings.model_bucket, settings.model, client).fetch(version, None, _cache)
+    store = Store(settings.model_bucket, settings.model, client, trusted_keys=settings.trusted_keys)
+    directory = store.fetch(version, None, _cache)
     return load_predictor(directory, threads=function_vcpus(), replay_tokens=REPLAY_TOKENS)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.batch.crashes import without_texts
 from functions.batch.news import tell
 from functions.batch.places import bucket, job_of, source_of
 from slipway.batch.finishing import fail
@@ -15,6 +16,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context
+@without_texts(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """The execution's input → where the shards are listed, or why there are none; or the input again to go on with."""
     job = job_of(event)

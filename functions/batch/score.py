@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.batch.crashes import without_texts
 from functions.batch.places import bucket, plan_in, predictor_of, source_of
 from slipway.batch.job import Shard
 from slipway.batch.scoring import score
@@ -13,6 +14,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context
+@without_texts(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """``{"folder", "shard"}`` → the same and ``final``: whether the shard is done."""
     plan = plan_in(event["folder"])

@@ -12,6 +12,7 @@ from slipway.encoding import Encoded
 from slipway.errors import ModelUnavailable, SettingsError
 from slipway.predictor import CPU, GPU, Device, Predictor, load_predictor
 from slipway.settings.endpoint import EndpointSettings
+from slipway.signatures import check_directory, read_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,15 @@ OpenEngine = Callable[[EndpointSettings, Callable[[str], None]], Engine]
 def open_engine(settings: EndpointSettings, warn: Callable[[str], None] = lambda _: None) -> Engine:
     """Open the artifact in ``settings.model_directory``; ``warn`` is told why ``auto`` came to be the CPU.
 
-    Raises ArtifactError naming the file that is missing, damaged or answers differently from its manifest,
+    Raises ArtifactError naming the file that is missing, damaged, not signed by a trusted key, or answers differently
+    from its manifest,
     ModelUnavailable if the device is demanded and not there, SettingsError if it is none.
     """
     if settings.device not in ("auto", "gpu", "cpu"):
         raise SettingsError(f"SLIPWAY_DEVICE={settings.device!r} is no device.", remedy="Use auto, gpu or cpu.")
     directory = Path(settings.model_directory)
+    if settings.trusted_keys:
+        check_directory(directory, read_keys(settings.trusted_keys))
     if settings.device != "cpu":
         try:
             return _open(directory, "fp16", GPU, settings)

@@ -64,7 +64,13 @@ def _router() -> "Router | None":
 
 cache = _own_folder()
 settings = Settings.from_env()
-models = Models(settings, lambda model: Store(settings.model_bucket, model, serving=True), cache, logger)
+
+
+def _store(model: str) -> Store:
+    return Store(settings.model_bucket, model, serving=True, trusted_keys=settings.trusted_keys)
+
+
+models = Models(settings, _store, cache, logger)
 models.get(settings.model).begin()  # waits for S3 while the rest is imported
 
 from functions.predict.routes import Service

@@ -38,7 +38,8 @@ def handler(event: dict[str, Any], _: object) -> None:
 
 def _live() -> dict[str, str]:
     """``Version``, and ``Name``: the same as a part of a SageMaker name, in lower case as its ARN will be."""
-    version = servable(Store(settings.model_bucket, settings.model)).version
+    store = Store(settings.model_bucket, settings.model, trusted_keys=settings.trusted_keys)
+    version = servable(store).version
     return {"Version": version, "Name": version.lower()}
 
 

@@ -19,7 +19,7 @@ from slipway.store import Store
 logger = logging.getLogger()  # Lambda writes its records as JSON: Powertools is not in a zip's runtime
 logger.setLevel(logging.INFO)
 settings = RollSettings.from_env()
-store = Store(settings.model_bucket, settings.model)
+store = Store(settings.model_bucket, settings.model, trusted_keys=settings.trusted_keys)
 models = Models(settings.gpu_prefix)
 
 

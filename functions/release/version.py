@@ -10,8 +10,8 @@ def servable(store: Store) -> Live:
     """The live pointer.
 
     Raises ModelUnavailable before the first promotion, and ArtifactError if the version has nothing for a GPU, if that
-    answers otherwise than CPUs do, or if its manifest was changed. Whether its files are what the manifest says, the
-    container finds out before it answers.
+    answers otherwise than CPUs do, if its manifest was changed, or if it lacks the signature that the store demands.
+    Whether its files are what the manifest says, the container finds out before it answers.
     """
     live = store.live()
     if live is None:

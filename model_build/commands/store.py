@@ -1,4 +1,4 @@
-"""``slipway publish promote rollback history diff predict``: what is done with a built artifact."""
+"""``slipway publish promote rollback history diff verify predict``: what is done with a built artifact."""
 
 import json
 import tempfile
@@ -10,7 +10,9 @@ from rich.console import Console
 
 from model_build.commands import bake as commands_bake
 from model_build.commands.options import Artifact, Bucket, By, Json, Model, Why, answer
+from model_build.commands.signing_options import Sign, Trusted
 from model_build.commands.store_tables import difference_table, history_table, percent
+from model_build.signing import open_signer
 from slipway.artifact import read_manifest
 from slipway.releases import Live
 from slipway.store import Store
@@ -20,15 +22,17 @@ Version = Annotated[str, typer.Argument(help="A published version, `latest`, `li
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    for command in (publish, promote, rollback, history, diff, predict):
+    for command in (publish, promote, rollback, history, diff, verify, predict):
         app.command()(command)
 
 
-def publish(artifact: Artifact, bucket: Bucket, as_json: Json = False) -> None:
-    """Upload an artifact to the model store. It serves nothing until it is promoted."""
+def publish(artifact: Artifact, bucket: Bucket, sign: Sign = "", as_json: Json = False) -> None:
+    """Upload an artifact to the model store, signed if there is a key. It serves nothing until it is promoted."""
     model = read_manifest(artifact).model
-    version = Store(bucket, model).publish(artifact)
-    answer(as_json, {"model": model, "version": version, "bucket": bucket}, f"published {model} {version}")
+    signer = open_signer(sign) if sign else None
+    version = Store(bucket, model).publish(artifact, sign=signer.manifest_signature if signer else None)
+    document = {"model": model, "version": version, "bucket": bucket, "signed_by": signer and signer.fingerprint}
+    answer(as_json, document, f"published {model} {version}" + (f", signed by {signer.fingerprint}" if signer else ""))
 
 
 def promote(  # noqa: PLR0913 - the options of a command are its arguments
@@ -45,6 +49,7 @@ def promote(  # noqa: PLR0913 - the options of a command are its arguments
     bounds: commands_bake.Limits = "",
     patience: commands_bake.Patience = commands_bake.PATIENCE,
     why: Why = "",
+    trusted_keys: Trusted = "",
     as_json: Json = False,
 ) -> None:
     """Make a published version live, or try it beside the live one. Warm functions follow within 30 seconds."""
@@ -54,7 +59,7 @@ def promote(  # noqa: PLR0913 - the options of a command are its arguments
     wish = None
     if bake is not None:
         wish = commands_bake.Wish.read(canary=canary, bake=bake, steps=steps, bounds=bounds, patience=patience)
-    store = Store(bucket, model)
+    store = Store(bucket, model, trusted_keys=trusted_keys)
     version = _resolve(store, version)
     if wish:
         watched = commands_bake.bake_canary(store, version, wish, bucket=bucket, by=by, why=why)
@@ -98,6 +103,16 @@ def diff(a: Version, b: Version, bucket: Bucket, model: Model, as_json: Json = F
     answer(as_json, difference.to_dict(), f"A {difference.a}\nB {difference.b}")
     if not as_json:
         Console().print(difference_table(difference))
+
+
+def verify(version: Version, bucket: Bucket, model: Model, trusted_keys: Trusted = "", as_json: Json = False) -> None:
+    """Read every file of a published version again, and its signature; refuse what is damaged or not trusted."""
+    store = Store(bucket, model, trusted_keys=trusted_keys)
+    version = _resolve(store, version)
+    files, signer = len(store.check(version).files), store.signer(version)
+    document = {"model": model, "version": version, "files": files, "signed_by": signer, "trusted": bool(trusted_keys)}
+    by = f"signed by {signer}, {'a trusted key' if trusted_keys else 'whoever that is'}" if signer else "not signed"
+    answer(as_json, document, f"{model} {version}: {files} files are what the manifest says; {by}")
 
 
 def predict(

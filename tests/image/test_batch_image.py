@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -86,3 +87,10 @@ def test_every_module_imports_from_the_pinned_packages(container: Container) -> 
         print("imported")
     """
     assert container.run("python3", "-c", script).endswith("imported")
+
+
+def test_the_bill_of_materials_has_all_that_is_pinned(container: Container) -> None:
+    bill = json.loads(container.run("cat", "sbom.cdx.json"))
+    pinned = (ROOT / "functions/batch/requirements.txt").read_text()
+    found = {component["name"]: component["version"] for component in bill["components"]}
+    assert found == dict(re.findall(r"^([a-z0-9-]+)==(\S+)", pinned, re.MULTILINE))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -105,3 +106,12 @@ def test_everything_is_compiled_whatever_its_mtime(container: Container) -> None
         print(len(sources) > 500, [source for source in sources if not unchecked(source)])
     """
     assert container.run("python", "-c", script) == "True []"
+
+
+def test_the_bill_of_materials_has_all_that_is_pinned(container: Container) -> None:
+    bill = json.loads(container.run("cat", "sbom.cdx.json"))
+    pinned = "".join(
+        (ROOT / f"functions/endpoint/{file}.txt").read_text() for file in ("requirements-cpu", "requirements")
+    )
+    found = {component["name"]: component["version"] for component in bill["components"]}
+    assert found == dict(re.findall(r"^([a-z0-9-]+)==(\S+)", pinned, re.MULTILINE))

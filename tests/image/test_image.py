@@ -1,6 +1,7 @@
 """The image answers as Lambda would have it answer, and holds what it should and no more."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from slipway.store import Store
 
 from .container import LAMBDA_ENVIRONMENT, Container
 from .runtime_api import FunctionFailed, rest_event
+from .test_sbom import assert_cyclonedx
 
 pytestmark = pytest.mark.slow
 
@@ -110,6 +112,18 @@ def test_everything_serving_uses_imports_from_the_pinned_packages(container: Con
     imported_elsewhere, version = container.run("python3", "-c", script).rsplit(maxsplit=1)
     assert imported_elsewhere == "[]"
     assert f"boto3=={version} " in REQUIREMENTS.read_text()
+
+
+def test_the_bill_of_materials_is_of_what_is_pinned_and_what_is_there(container: Container) -> None:
+    bill = json.loads(container.run("cat", "sbom.cdx.json"))
+    assert_cyclonedx(bill)
+    found = {component["name"]: component for component in bill["components"]}
+    text = REQUIREMENTS.read_text()
+    assert {name: c["version"] for name, c in found.items()} == dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.M))
+    assert all(f"--hash=sha256:{component['hashes'][0]['content']}" in text for component in found.values())
+    script = "import importlib.metadata as m; print(*(found.name for found in m.distributions(path=['.'])))"
+    there = container.run("python3", "-c", script).lower().replace("_", "-").split()
+    assert sorted(there) == sorted(found)
 
 
 def test_dependencies_are_small(container: Container) -> None:

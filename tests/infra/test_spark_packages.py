@@ -1,6 +1,7 @@
 """The zip of packages: what is pinned, when it is made, and that Spark runs the job from it and from nothing else."""
 
 import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -19,7 +20,7 @@ from packaging.requirements import Requirement
 from infra import spark_packages
 from infra.settings import DeploymentError
 from infra.spark_application import spark_parameters
-from infra.spark_packages import PACKAGE, REQUIREMENTS, packages_asset, packages_hash, write_packages
+from infra.spark_packages import PACKAGE, REQUIREMENTS, SBOM, packages_asset, packages_hash, write_packages
 from tests.infra.conftest import ROOT
 from tests.infra.test_spark import UNBUNDLED
 from tests.unit.batch.test_spark import assert_as_score_says, write_films
@@ -121,7 +122,7 @@ def test_what_pip_says_is_one_error(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
     """A copy of all that the zip is made of."""
-    for name in (REQUIREMENTS, "infra/spark_packages.py"):
+    for name in (REQUIREMENTS, SBOM, "infra/spark_packages.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / PACKAGE, tmp_path / PACKAGE)
@@ -135,7 +136,7 @@ def test_the_same_sources_have_the_same_name_wherever_they_lie(sources: Path) ->
 
 
 @pytest.mark.parametrize(
-    "name", [REQUIREMENTS, "infra/spark_packages.py", f"{PACKAGE}/batch/rows.py", f"{PACKAGE}/py.typed"]
+    "name", [REQUIREMENTS, SBOM, "infra/spark_packages.py", f"{PACKAGE}/batch/rows.py", f"{PACKAGE}/py.typed"]
 )
 def test_whatever_changes_it_changes_its_name(sources: Path, name: str) -> None:
     before = packages_hash(sources)
@@ -165,6 +166,9 @@ def test_it_holds_what_the_job_imports_for_emr_s_machines_and_little_else(packag
     compiled = {match[1] for name in names if (match := re.search(r"\.(cpython-\S+|abi3)\.so$", name))}
     assert compiled == {"cpython-311-x86_64-linux-gnu", "abi3"}
     assert {"s3", "sts"} == {name.split("/")[2] for name in names if re.match(r"botocore/data/\w+/.", name)}
+    bill = json.loads(zipfile.ZipFile(packages).read("sbom.cdx.json"))
+    elsewhere = set(re.findall(r"^([a-z0-9-]+)==\S+ ;", TEXT, flags=re.MULTILINE))  # for other systems than Linux
+    assert {c["name"]: c["version"] for c in bill["components"]} == {n: PINNED[n] for n in PINNED.keys() - elsewhere}
     assert packages.stat().st_size < 120e6
     assert sum(file.file_size for file in files) < 350e6, "a worker has 20 GB, and pays for the time to unpack"
 

@@ -62,11 +62,11 @@ class Objects:
         self.prefix = prefix
         self._s3 = client or s3_client()
 
-    def read(self, name: str) -> tuple[bytes, str] | None:
-        """Content and ETag, or None if there is no such object."""
+    def read(self, name: str, *, at_most: int | None = None) -> tuple[bytes, str] | None:
+        """Content, or its first ``at_most`` bytes, and ETag; None if there is no such object."""
         try:
             with self._errors(name):
-                return self._get(name, lambda answer: (answer["Body"].read(), answer["ETag"]))
+                return self._get(name, lambda answer: (answer["Body"].read(at_most), answer["ETag"]))
         except NoSuchObject:
             return None
 

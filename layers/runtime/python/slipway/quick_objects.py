@@ -41,13 +41,21 @@ class QuickObjects:
         self.prefix = prefix
         self._store = S3Store(bucket, **_options(os.environ))
 
-    def read(self, name: str) -> tuple[bytes, str] | None:
-        """Content and ETag, or None if there is no such object. Raises StoreError."""
+    def read(self, name: str, *, at_most: int | None = None) -> tuple[bytes, str] | None:
+        """Content, or its first ``at_most`` bytes, and ETag; None if there is no such object. Raises StoreError."""
         try:
             found = self._get(name)
         except NoSuchObject:
             return None
-        return b"".join(self._chunks(found, name)), str(found.meta["e_tag"])
+        etag = str(found.meta["e_tag"])
+        if at_most is None:
+            return b"".join(self._chunks(found, name)), etag
+        read = bytearray()
+        for chunk in self._chunks(found, name):
+            read += chunk
+            if len(read) >= at_most:
+                break
+        return bytes(read[:at_most]), etag
 
     def download(self, name: str, path: Path) -> None:
         """Stream an object to ``path``. Raises StoreError, and OSError where the disk refuses."""

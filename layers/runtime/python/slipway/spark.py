@@ -22,6 +22,7 @@ from slipway.batch.scoring import WINDOW
 from slipway.errors import BatchError, StoreError
 from slipway.predictor import Predictor, load_predictor
 from slipway.requests import Parameters
+from slipway.signatures import check_directory, read_keys
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 _REASON = "reason"
 _TYPES = {"label": "string", "score": "double", "scores": "string", "model_version": "string", _REASON: "string"}
 
-# Where a worker finds its model: a directory that every worker has, or bucket, model and version.
+# Where a worker finds its model: the keys that must have signed it, then a directory that every worker has, or bucket,
+# model and version.
 Where = tuple[str, ...]
 
 
@@ -103,24 +105,28 @@ def _checked(value: Any, column: str) -> tuple[str | None, str | None]:
 @lru_cache(1)
 def _predictor(where: Where) -> Predictor:
     """One a worker process."""
-    if len(where) == 1:
-        return load_predictor(Path(where[0]))
+    trusted, *place = where
+    if len(place) == 1:
+        if trusted:
+            check_directory(Path(place[0]), read_keys(trusted))
+        return load_predictor(Path(place[0]))
     from slipway.store import Store
 
-    bucket, model, version = where
-    return load_predictor(Store(bucket, model).fetch(version, None, Path(mkdtemp(prefix="slipway-"))))
+    bucket, model, version = place
+    store = Store(bucket, model, trusted_keys=trusted)
+    return load_predictor(store.fetch(version, None, Path(mkdtemp(prefix="slipway-"))))
 
 
 def _where(given: argparse.Namespace) -> Where:
     if given.artifact:
         read_manifest(Path(given.artifact))
-        return (given.artifact,)
+        return given.trusted_keys, given.artifact
     from slipway.store import Store
 
     live = Store(given.bucket, given.model).live()
     if live is None:
         raise StoreError(f"No version of {given.model!r} is live.", remedy="`slipway promote` one, or give --artifact.")
-    return given.bucket, given.model, live.version
+    return given.trusted_keys, given.bucket, given.model, live.version
 
 
 def _only(columns: Sequence[str], request: Request) -> str:
@@ -140,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--artifact", help="a directory that every worker has")
     parser.add_argument("--bucket", help="the model bucket, for the version that is live")
     parser.add_argument("--model")
+    parser.add_argument("--trusted-keys", default="", help="fingerprints of keys that must have signed the version")
     parser.add_argument("--text-column", default=Request.text_column)
     parser.add_argument("--top-k", type=int)
     parser.add_argument("--truncate", default="right")

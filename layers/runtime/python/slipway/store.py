@@ -1,6 +1,7 @@
 """The model store: versions, the live pointer and its ledger. The only user of S3 for models.
 
 models/<model>/<version>/…              immutable; complete once its manifest.json is there, which is written last
+models/<model>/<version>/manifest.sig   who made it, if it was signed: see ``slipway.signatures``
 models/<model>/live.json                replaced by conditional write (If-Match)
 models/<model>/ledger/<time>-<version>.json   created by conditional write (If-None-Match), never changed
 models/<model>/traffic.json             replaced every minute where there is a GPU: see ``slipway.pulse``
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from slipway.objects import Objects
     from slipway.pulse import Pulse
     from slipway.quick_objects import QuickObjects
+    from slipway.signatures import TrustedKeys
 
 _LIVE, _TRAFFIC = "live.json", "traffic.json"
 _Candidate = TypeVar("_Candidate", Canary, Shadow)
@@ -29,13 +31,23 @@ _Candidate = TypeVar("_Candidate", Canary, Shadow)
 class Store:
     """The versions and the live pointer of one model in one bucket. Every method raises StoreError where S3 refuses."""
 
-    def __init__(self, bucket: str, model: str, client: Any = None, *, serving: bool = False) -> None:
-        """``serving`` is for a function, which only reads and starts anew all the time: see ``quick_objects``."""
+    def __init__(
+        self, bucket: str, model: str, client: Any = None, *, serving: bool = False, trusted_keys: str = ""
+    ) -> None:
+        """``serving`` is for a function, which only reads and starts anew all the time: see ``quick_objects``.
+
+        With ``trusted_keys``, fingerprints separated by commas, every manifest that is read here must be signed by one
+        of them; otherwise it is an ArtifactError. Raises SettingsError if they are no fingerprints.
+        """
         self.model = model
+        self._trusted = _read_keys(trusted_keys) if trusted_keys else None
         self._objects = open_objects(bucket, f"models/{model}/", client, serving=serving)
 
-    def publish(self, directory: Path) -> str:
+    def publish(self, directory: Path, *, sign: Callable[[bytes], bytes] | None = None) -> str:
         """Upload an artifact and return its version. Publishing the same artifact again changes nothing.
+
+        ``sign`` makes the content of ``manifest.sig`` of that of the manifest. A version that was published unsigned,
+        or signed with another key, has the new signature from then on: it is about the version, not a part of it.
 
         Raises ArtifactError if the directory is incomplete or damaged, StoreError if it is another model's.
         """
@@ -45,6 +57,8 @@ class Store:
         verify_files(directory, manifest)
         for name, entry in manifest.files.items():
             self._upload(f"{manifest.version}/{name}", directory / name, entry.sha256)
+        if sign:
+            self._sign(manifest.version, sign((directory / MANIFEST).read_bytes()))
         self._upload(f"{manifest.version}/{MANIFEST}", directory / MANIFEST, manifest.digest())
         return manifest.version
 
@@ -54,22 +68,59 @@ class Store:
         return sorted(name[0] for name in names if len(name) == 2 and name[1] == MANIFEST)
 
     def manifest(self, version: str) -> Manifest:
-        """The manifest of a published version. Raises StoreError if there is no such version."""
-        return Manifest.from_json(self._manifest_bytes(version), source=f"{version}/{MANIFEST}")
+        """The manifest of a published version.
+
+        Raises StoreError if there is no such version, ArtifactError if its manifest is damaged, is another version's,
+        or lacks the signature that this store demands.
+        """
+        return self._parsed(version, self._manifest_bytes(version))
+
+    def check(self, version: str) -> Manifest:
+        """Read every file of a published version and compare it with the manifest. Raises as ``manifest`` does."""
+        import tempfile  # as in ``_remove_if_left``
+
+        manifest = self.manifest(version)
+        with tempfile.TemporaryDirectory(prefix="slipway-") as scratch:
+            for name in manifest.files:
+                path = Path(scratch) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    self._objects.download(f"{version}/{name}", path)
+                except NoSuchObject as error:
+                    raise ArtifactError(f"{self.model} {version} is not complete: {error.detail}") from error
+                verify_files(Path(scratch), manifest, (name,))
+                path.unlink()
+        return manifest
+
+    def signer(self, version: str) -> str | None:
+        """The fingerprint of the key that signed a published version, trusted here or not; None if none did.
+
+        Raises as ``manifest`` does, and ArtifactError if the signature is not of this manifest.
+        """
+        from slipway.signatures import Signature, check_signature, fingerprint
+
+        manifest, raw = self._manifest_bytes(version), self._signature(version)
+        if raw is None:
+            return None
+        signer = fingerprint(Signature.from_json(raw, source=f"The signature of {version}").public_key)
+        check_signature(manifest, raw, [signer], source=f"{version}/{MANIFEST}")
+        return signer
 
     def fetch(self, version: str, variant: Variant | None, into: Path) -> Path:
         """Download what serves ``variant`` (the manifest's own choice if None) to ``into/<version>``.
 
         It appears complete or not at all.
 
-        The bytes are not checked here: ``load_predictor`` does that, each time it opens them. Raises UnknownVersion if
-        there is no such version, ArtifactError if one of its files is missing.
+        The signature, if the store demands one, is checked before anything else is fetched. The files' bytes are not
+        checked here: ``load_predictor`` does that, each time it opens them. Raises UnknownVersion if there is no such
+        version, ArtifactError if one of its files is missing, or as ``manifest`` does.
         """
         target = into / version
         if (target / MANIFEST).exists():
             return target
         manifest = self._manifest_bytes(version)
-        variant = variant or Manifest.from_json(manifest, source=self._objects.url(f"{version}/{MANIFEST}")).serve
+        parsed = self._parsed(version, manifest)
+        variant = variant or parsed.serve
         try:
             into.mkdir(parents=True, exist_ok=True)
             scratch = into / f".{version}-{os.urandom(8).hex()}"
@@ -256,7 +307,37 @@ class Store:
                 f"The model {self.model!r} has no version {version!r} in {self._objects.url()}.",
                 remedy="Publish it first; `slipway history` lists what has served.",
             )
+        if self._trusted is not None:  # an empty set trusts nobody
+            from slipway.signatures import check_signature
+
+            check_signature(found[0], self._signature(version), self._trusted, source=f"{version}/{MANIFEST}")
         return found[0]
+
+    def _signature(self, version: str) -> bytes | None:
+        """The content of ``manifest.sig``, or its beginning if it is too long for one."""
+        from slipway.signatures import MAX_BYTES, SIGNATURE
+
+        found = self._objects.read(f"{version}/{SIGNATURE}", at_most=MAX_BYTES + 1)
+        return found[0] if found else None
+
+    def _parsed(self, version: str, raw: bytes) -> Manifest:
+        manifest = Manifest.from_json(raw, source=f"{version}/{MANIFEST}")
+        if (manifest.model, manifest.version) != (self.model, version):  # its signature does not say where it lies
+            raise ArtifactError(
+                f"{version}/{MANIFEST} of {self.model!r} is that of {manifest.model} {manifest.version}.",
+                remedy="It was copied there: promote another version.",
+            )
+        return manifest
+
+    def _sign(self, version: str, signature: bytes) -> None:
+        from slipway.signatures import SIGNATURE
+
+        name = f"{version}/{SIGNATURE}"
+        if self._objects.create(name, signature):
+            return
+        present = self._objects.read(name)
+        if present is None or not (present[0] == signature or self._objects.replace(name, signature, etag=present[1])):
+            raise Conflict(f"{self._objects.url(name)} was changed by somebody else at the same time.")
 
     def _upload(self, name: str, path: Path, sha256: str) -> None:
         with path.open("rb") as body:
@@ -277,6 +358,12 @@ def open_objects(bucket: str, prefix: str, client: Any, *, serving: bool) -> "Ob
     from slipway.objects import Objects
 
     return Objects(bucket, prefix, client)
+
+
+def _read_keys(text: str) -> "TrustedKeys":
+    from slipway.signatures import read_keys  # only where versions must be signed
+
+    return read_keys(text)
 
 
 def _remove_if_left(scratch: Path) -> None:

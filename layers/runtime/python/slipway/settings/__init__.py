@@ -50,6 +50,7 @@ class Settings(Environment):
     models: str = ""  # further models beside ``model``, separated by commas; each is loaded when it is first asked for
     model_memory_mb: int = 0  # for the files of all models in memory; 0 is half of the function's memory
     data_bucket: str = ""  # where files are uploaded to be scored; empty if nothing scores them
+    trusted_keys: str = ""  # fingerprints of keys that a version must be signed with, separated by commas; empty: any
     gpu_endpoint: str = ""  # of SageMaker, for heavy traffic; empty if there is none
     gpu_component: str = ""  # on that endpoint; empty where the endpoint has the model itself
     gpu_seconds: float = 2.0  # that a request waits for the endpoint before the CPU answers it

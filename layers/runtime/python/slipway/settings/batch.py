@@ -13,3 +13,4 @@ class BatchSettings(Environment):
     model_bucket: str
     data_bucket: str
     state_machine: str = ""
+    trusted_keys: str = ""  # as in ``Settings``

@@ -14,6 +14,7 @@ class EndpointSettings(Environment):
     """
 
     model_directory: str = "/opt/ml/model"  # where SageMaker puts the artifact
+    trusted_keys: str = ""  # as in ``Settings``
     device: str = "auto"  # gpu, cpu, or auto: a GPU where there is one
     host: str = "0.0.0.0"  # noqa: S104  # of a container, where a port is published or it is not
     port: int = 8080  # SageMaker's

@@ -11,6 +11,7 @@ class ReleaseSettings(Environment):
 
     model: str
     model_bucket: str
+    trusted_keys: str = ""  # as in ``Settings``
 
 
 @dataclass(frozen=True, kw_only=True)
