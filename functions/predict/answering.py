@@ -61,6 +61,7 @@ class Answering:
         encoded = predictor.encoder.encode(
             request.texts, truncation=request.parameters.truncation, source=request.source
         )
+        encoded_at = time.perf_counter()
         tokens = sum(each.cost for each in encoded)
         check_tokens(tokens, self._settings.max_request_tokens, request.source)
         routed = self._route(request, target, predictor, tokens)
@@ -71,7 +72,8 @@ class Answering:
             backend = _backend(predictor)
         if not target.version:
             self._shadow(model, target, request, answers)
-        return self._record(Answered(answers, predictor.manifest, backend), tokens, started)
+        sure = not request.parameters.raw_scores
+        return self._record(Answered(answers, predictor.manifest, backend), tokens, started, encoded_at, sure=sure)
 
     def explain(self, request: PredictRequest, target: Target) -> Answered:
         """Classify the texts and weigh their words; all of them share one budget of tokens."""
@@ -89,7 +91,9 @@ class Answering:
             found.append(explain(predictor, text, max_tokens=left))
         answers = answer([explanation.base for explanation in found], predictor.manifest, request.parameters)
         answered = Answered(answers, predictor.manifest, _backend(predictor), found)
-        return self._record(answered, sum(explanation.cost for explanation in found), started)
+        tokens = sum(explanation.cost for explanation in found)
+        # It encodes and runs by turns: all of it counts as run.
+        return self._record(answered, tokens, started, started, sure=not request.parameters.raw_scores)
 
     def _route(self, request: PredictRequest, target: Target, predictor: Predictor, tokens: int) -> "Routed | None":
         """The GPU's answers, where it is asked: it has the live version of the default model."""
@@ -105,7 +109,7 @@ class Answering:
             self._shadowing.submit(candidate, encode, [each.label or "" for each in answers])
 
     @staticmethod
-    def _record(answered: Answered, tokens: int, started: float) -> Answered:
+    def _record(answered: Answered, tokens: int, started: float, encoded_at: float, *, sure: bool) -> Answered:
         telemetry.record(
             telemetry.Served(
                 model_version=answered.manifest.version,
@@ -113,6 +117,8 @@ class Answering:
                 labels=[each.label or "" for each in answered.answers],
                 tokens=tokens,
                 milliseconds=(time.perf_counter() - started) * 1e3,
+                encode_ms=(encoded_at - started) * 1e3,
+                confidences=[each.score for each in answered.answers] if sure else (),
             )
         )
         return answered
