@@ -15,14 +15,19 @@ from typing import Any
 import aws_cdk as cdk
 from constructs import Construct
 
-from infra.acknowledgments import acknowledge_batch, acknowledge_predict_api
-from infra.batch import Batch
+from infra.acknowledgments import acknowledge_alarm_topic, acknowledge_batch, acknowledge_predict_api
+from infra.alarm_topic import AlarmTopic, topic_of
+from infra.batch import Batch, workflow_arn
 from infra.bucket_events import tell_eventbridge
+from infra.dashboard import Dashboard
 from infra.data_bucket import DataBucket
 from infra.gpu_names import api_stack_name, component_name, endpoint_name, grant_invoke
 from infra.gpu_stack import GpuStack
 from infra.model_store import ModelStore
+from infra.objectives import Objectives
 from infra.predict_api import PredictApi
+from infra.runbook import finish_alarms
+from infra.serving_alarms import ServingAlarms
 from infra.settings import Deployment
 from infra.spark_stack import SparkStack
 from slipway.settings import Settings
@@ -67,10 +72,30 @@ class ApiStack(cdk.Stack):
         data.grant_read(self.predict.serving.role, f"jobs/{deployment.model}/")
         if deployment.has_gpu:
             grant_invoke(self.predict.serving.role, self, deployment=deployment)
+        self._observe(deployment)
         acknowledge_predict_api(self.predict, stage=deployment.stage, models=settings.model_names())
         cdk.CfnOutput(self, "ApiUrl", value=self.predict.url)
         cdk.CfnOutput(self, "ApiKeyId", value=self.predict.api_key.key_id)
         cdk.CfnOutput(self, "Model", value=deployment.model)
+
+    def _observe(self, deployment: Deployment) -> None:
+        """The local cloud has neither metrics from log lines nor composite alarms: nothing would ever be seen."""
+        if deployment.local:
+            return
+        function, name = self.predict.serving.function, api_stack_name(deployment)
+        serving = ServingAlarms(self, "Serving", function=function, deployment=deployment)
+        objectives = Objectives(self, "Objectives", api_name=name, stage=deployment.stage, p99_ms=deployment.p99_ms)
+        if deployment.alarm_email:
+            acknowledge_alarm_topic(AlarmTopic(self, "Alarms", deployment=deployment))
+        self.dashboard = Dashboard(
+            self,
+            "Dashboard",
+            api_name=name,
+            function=function,
+            workflow_arn=workflow_arn(self, deployment),
+            alarms=[*objectives.alarms, *serving.alarms],
+            deployment=deployment,
+        )
 
 
 def _gpu_settings(deployment: Deployment) -> dict[str, Any]:
@@ -102,6 +127,8 @@ def add_stacks(app: cdk.App, *, deployment: Deployment) -> tuple[cdk.Stack, ...]
         of_model.append(SparkStack(app, deployment=deployment, store=store.store, data=data.data, max_vcpus=vcpus))
     if deployment.has_gpu:
         of_model.append(GpuStack(app, deployment=deployment, store=store.store, data=data.data))
+    for stack in of_model:
+        finish_alarms(stack, runbook_url=deployment.runbook_url, topic=topic_of(stack, deployment))
     cdk.Tags.of(app).add("slipway:stage", deployment.stage)
     for stack in of_model:
         cdk.Tags.of(stack).add("slipway:model", deployment.model)

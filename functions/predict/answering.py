@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from functions.predict import telemetry
+from functions.predict import telemetry, tracing
 from functions.predict.live import LiveModel
 from functions.predict.models import Models
 from functions.predict.shadowing import Shadowing
@@ -58,6 +58,7 @@ class Answering:
         started = time.perf_counter()
         model = self._models.get(target.model)
         predictor = _answering(model, target)
+        chosen_at = time.perf_counter()
         encoded = predictor.encoder.encode(
             request.texts, truncation=request.parameters.truncation, source=request.source
         )
@@ -70,10 +71,20 @@ class Answering:
         else:
             answers = answer(predictor.classify(encoded), predictor.manifest, request.parameters)
             backend = _backend(predictor)
+        answered_at = time.perf_counter()
         if not target.version:
             self._shadow(model, target, request, answers)
         sure = not request.parameters.raw_scores
-        return self._record(Answered(answers, predictor.manifest, backend), tokens, started, encoded_at, sure=sure)
+        answered = Answered(answers, predictor.manifest, backend)
+        self._record(answered, tokens, started, encoded_at - chosen_at, sure=sure)
+        tracing.send(
+            (
+                tracing.Stage("store", started, chosen_at),
+                tracing.Stage("encode", chosen_at, encoded_at),
+                tracing.Stage("endpoint" if routed else "session", encoded_at, answered_at),
+            )
+        )
+        return answered
 
     def explain(self, request: PredictRequest, target: Target) -> Answered:
         """Classify the texts and weigh their words; all of them share one budget of tokens."""
@@ -93,7 +104,8 @@ class Answering:
         answered = Answered(answers, predictor.manifest, _backend(predictor), found)
         tokens = sum(explanation.cost for explanation in found)
         # It encodes and runs by turns: all of it counts as run.
-        return self._record(answered, tokens, started, started, sure=not request.parameters.raw_scores)
+        self._record(answered, tokens, started, 0.0, sure=not request.parameters.raw_scores)
+        return answered
 
     def _route(self, request: PredictRequest, target: Target, predictor: Predictor, tokens: int) -> "Routed | None":
         """The GPU's answers, where it is asked: it has the live version of the default model."""
@@ -109,7 +121,7 @@ class Answering:
             self._shadowing.submit(candidate, encode, [each.label or "" for each in answers])
 
     @staticmethod
-    def _record(answered: Answered, tokens: int, started: float, encoded_at: float, *, sure: bool) -> Answered:
+    def _record(answered: Answered, tokens: int, started: float, encoding: float, *, sure: bool) -> None:
         telemetry.record(
             telemetry.Served(
                 model_version=answered.manifest.version,
@@ -117,11 +129,10 @@ class Answering:
                 labels=[each.label or "" for each in answered.answers],
                 tokens=tokens,
                 milliseconds=(time.perf_counter() - started) * 1e3,
-                encode_ms=(encoded_at - started) * 1e3,
+                encode_ms=encoding * 1e3,
                 confidences=[each.score for each in answered.answers] if sure else (),
             )
         )
-        return answered
 
 
 def _answering(model: LiveModel, target: Target) -> Predictor:

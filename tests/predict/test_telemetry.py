@@ -95,9 +95,7 @@ def test_requests_are_counted_by_version_and_backend(call: Any, promoted: str, m
     assert directive["Dimensions"] == [["service"], ["service", "model_version", "backend"]]
 
 
-def test_of_many_texts_as_many_confidences_are_told_as_cloudwatch_takes(
-    call: Any, promoted: str, metrics: Any
-) -> None:
+def test_of_many_texts_as_many_confidences_are_told_as_cloudwatch_takes(call: Any, promoted: str, metrics: Any) -> None:
     call.predict(*["a superb film"] * 101)
     (document,) = _named(metrics(), "Confidence")
     assert (document["Texts"], len(document["Confidence"])) == (101, 100)
