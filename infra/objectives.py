@@ -40,14 +40,14 @@ _SLOW = (60, 5)  # minutes
 class Objectives(Construct):
     """``alarms``, one for each rate of burning and one for answers that take long, over the API named ``api_name``.
 
-    ``p99_ms`` is what 99 % of the requests are to be answered within, as API Gateway measures them.
+    ``slow_ms`` is what 99 % of the requests are to be answered within, as API Gateway measures them.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, api_name: str, stage: str, p99_ms: int) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, api_name: str, stage: str, slow_ms: int) -> None:
         super().__init__(scope, construct_id)
         self._dimensions = {"ApiName": api_name, "Stage": stage}
         self._api_name = api_name
-        self.alarms = [*(self._burning(burn) for burn in BURNS), self._slow(p99_ms)]
+        self.alarms = [*(self._burning(burn) for burn in BURNS), self._slow(slow_ms)]
 
     def _burning(self, burn: Burn) -> cloudwatch.CompositeAlarm:
         threshold = burn.rate * (1 - AVAILABILITY)
@@ -63,10 +63,10 @@ class Objectives(Construct):
         says = f"{self._api_name} fails too often: {burn.says}, and still"
         return self._both(burn.name, much, still, threshold, says)
 
-    def _slow(self, p99_ms: int) -> cloudwatch.CompositeAlarm:
+    def _slow(self, slow_ms: int) -> cloudwatch.CompositeAlarm:
         much, still = (self._metric("Latency", "p99", minutes) for minutes in _SLOW)
-        says = f"{self._api_name} is slow: more than 1 % of an hour's requests took over {p99_ms} ms, and still do"
-        return self._both("Slow", much, still, p99_ms, says)
+        says = f"{self._api_name} is slow: more than 1 % of an hour's requests took over {slow_ms} ms, and still do"
+        return self._both("Slow", much, still, slow_ms, says)
 
     def _both(
         self, name: str, much: cloudwatch.IMetric, still: cloudwatch.IMetric, threshold: float, says: str

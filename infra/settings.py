@@ -54,7 +54,7 @@ class Deployment:
     gpu_async: bool = False  # a second endpoint, for requests in files; it stops when it has nothing to do
     alarm_email: str = ""  # who is told of alarms; without it they are seen in CloudWatch only
     runbook_url: str = "docs/runbook.md"  # what alarms link to, with the section behind it
-    p99_ms: int = 1_000  # milliseconds that 99 % of the requests are to be answered within, or an alarm says so
+    slow_ms: int = 1_000  # milliseconds that 99 % of the requests are to be answered within, or an alarm says so
     account_logs_role: bool = True  # API Gateway has one role for its logs per account and region: False if it's there
 
     def __post_init__(self) -> None:
@@ -125,7 +125,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "burst": _between(1, 5_000),
     "daily_quota": _between(1, 1_000_000_000),
     "alarm_email": (lambda v: not v or bool(_EMAIL.fullmatch(v)), "an address as oncall@example.com"),
-    "p99_ms": _between(1, 29_000),
+    "slow_ms": _between(1, 29_000),
     "log_days": (lambda v: v in LOG_DAYS, f"one of {', '.join(map(str, LOG_DAYS))}"),
 }
 

@@ -84,7 +84,7 @@ class ApiStack(cdk.Stack):
             return
         function, name = self.predict.serving.function, api_stack_name(deployment)
         serving = ServingAlarms(self, "Serving", function=function, deployment=deployment)
-        objectives = Objectives(self, "Objectives", api_name=name, stage=deployment.stage, p99_ms=deployment.p99_ms)
+        objectives = Objectives(self, "Objectives", api_name=name, stage=deployment.stage, slow_ms=deployment.slow_ms)
         if deployment.alarm_email:
             acknowledge_alarm_topic(AlarmTopic(self, "Alarms", deployment=deployment))
         self.dashboard = Dashboard(

@@ -1,4 +1,4 @@
-"""``slipway build compress tune evaluate compare publish promote rollback history diff predict score jobs status tail …``.
+"""``slipway build compress tune evaluate compare publish promote rollback history diff predict score status tail …``.
 
 Exit codes: 0 done; 1 refused, with one line on stderr saying what and how to mend it; 2 misuse of the command line;
 3 the model was built but a gate refused it; 130 interrupted.

@@ -31,10 +31,9 @@ class Stage(NamedTuple):
 def send(stages: Sequence[Stage]) -> None:
     """Send the stages of the request that is under way, if it is sampled."""
     header = os.environ.get("_X_AMZN_TRACE_ID", "")
-    address = os.environ.get("AWS_XRAY_DAEMON_ADDRESS", "")
-    if "Sampled=1" not in header or not address:
+    if "Sampled=1" not in header or not (address := os.environ.get("AWS_XRAY_DAEMON_ADDRESS")):
         return
-    with suppress(OSError, ValueError, KeyError):
+    with suppress(OSError, ValueError, KeyError, OverflowError):
         fields = dict(part.split("=", 1) for part in header.split(";") if "=" in part)
         host, _, port = address.rpartition(":")
         since = time.time() - time.perf_counter()

@@ -42,6 +42,8 @@ def alarms_on(client: Any, prefix: str) -> list[Alarm]:
         AlarmNamePrefix=prefix, StateValue="ALARM", AlarmTypes=["MetricAlarm", "CompositeAlarm"]
     ):
         for alarm in (*page.get("CompositeAlarms", []), *page.get("MetricAlarms", [])):
+            if alarm["StateValue"] != "ALARM":  # moto gives all that have the prefix
+                continue
             since = f"{alarm['StateUpdatedTimestamp']:%Y-%m-%d %H:%M}"
             found.append(Alarm(alarm["AlarmName"], since, alarm.get("AlarmDescription", "")))
     return found
