@@ -83,7 +83,7 @@ class ApiStack(cdk.Stack):
         if deployment.local:
             return
         function, name = self.predict.serving.function, api_stack_name(deployment)
-        serving = ServingAlarms(self, "Serving", function=function, deployment=deployment)
+        serving = ServingAlarms(self, "Serving", serving=self.predict.serving, deployment=deployment)
         objectives = Objectives(self, "Objectives", api_name=name, stage=deployment.stage, slow_ms=deployment.slow_ms)
         if deployment.alarm_email:
             acknowledge_alarm_topic(AlarmTopic(self, "Alarms", deployment=deployment))

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from infra.objectives import BURNS
-from tests.infra.conftest import Assembly
+from infra.serving_alarms import REFUSED
+from tests.infra.conftest import ROOT, Assembly
 
 MONTH = 30 * 24 * 60  # minutes
 
@@ -82,3 +83,11 @@ def test_slow_is_the_99th_percentile_at_the_gateway(api: Assembly) -> None:
 def test_the_local_cloud_which_takes_none_of_them_has_none(local: Assembly) -> None:
     assert local.part("*-api").resources("AWS::CloudWatch::CompositeAlarm") == []
     assert local.part("*-api").resources("AWS::CloudWatch::Alarm") == []
+
+
+def test_a_version_that_functions_refuse_is_told_by_the_line_that_they_log(api: Assembly) -> None:
+    (found,) = api.resources("AWS::Logs::MetricFilter")
+    assert found["Properties"]["FilterPattern"] == f'{{ $.message = "{REFUSED}" }}'
+    assert f'"{REFUSED}"' in (ROOT / "functions/predict/loading.py").read_text()
+    name = found["Properties"]["MetricTransformations"][0]["MetricName"]
+    assert name in {alarm["Properties"].get("MetricName") for alarm in api.resources("AWS::CloudWatch::Alarm")}
