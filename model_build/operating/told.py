@@ -8,8 +8,10 @@ from rich.text import Text
 from model_build.operating.lines import read_line
 
 _TROUBLE = ("WARNING", "ERROR", "CRITICAL")
-_KNOWN = ("level", "location", "message", "timestamp", "service", "cold_start", "function_name", "exception")
-_KNOWN += ("function_request_id", "correlation_id", "xray_trace_id", "function_memory_size", "function_arn")
+_KNOWN = (
+    *("level", "location", "message", "timestamp", "service", "cold_start", "function_name", "exception"),
+    *("function_request_id", "correlation_id", "xray_trace_id", "function_memory_size", "function_arn"),
+)
 
 
 class Told(NamedTuple):
