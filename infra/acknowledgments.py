@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aws_cdk import Acknowledgment, Stack, Validations
 from constructs import Construct
 
+from infra.alarm_topic import AlarmTopic
 from infra.batch import Batch
 from infra.predict_api import PredictApi
 
@@ -99,6 +100,12 @@ def _door_findings(predict: PredictApi) -> tuple[tuple[Construct, str, str], ...
 def acknowledge(construct: Construct, rule: str, reason: str) -> None:
     """Let a finding of ``rule`` on ``construct`` stay, for ``reason``."""
     Validations.of(construct).acknowledge(Acknowledgment(id=rule, reason=reason))
+
+
+def acknowledge_alarm_topic(alarms: AlarmTopic) -> None:
+    """Say why the finding on ``alarms`` is right as it is."""
+    reason = "A mail that SNS cannot deliver would wait in a queue that nobody reads; CloudWatch shows the alarm too."
+    acknowledge(alarms.topic, "Serverless-SNSRedrivePolicy", reason)
 
 
 def acknowledge_batch(batch: Batch, *, stage: str, model: str) -> None:

@@ -1,7 +1,9 @@
-"""Alarms, which are all of one kind: one look at a metric that reached a bound."""
+"""Alarms, which are all of one kind: one look at a metric that reached a bound. infra/runbook.py says who is told."""
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
+
+from infra.runbook import in_section, quiet
 
 
 def alarm_at(
@@ -12,9 +14,15 @@ def alarm_at(
     says: str,
     threshold: float = 1,
     missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
+    section: str = "",
+    tells: bool = True,
 ) -> cloudwatch.Alarm:
-    """An alarm that ``says`` what is the matter as soon as one period of ``metric`` is ``threshold`` or more."""
-    return cloudwatch.Alarm(
+    """An alarm that ``says`` what is the matter as soon as one period of ``metric`` is ``threshold`` or more.
+
+    ``section`` of the runbook is by default named after ``scope`` and ``construct_id``; an alarm that does not ``tell``
+    anybody is for a machine, or part of another one.
+    """
+    alarm = cloudwatch.Alarm(
         scope,
         construct_id,
         alarm_description=says,
@@ -24,3 +32,8 @@ def alarm_at(
         comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
         treat_missing_data=missing,
     )
+    if section:
+        in_section(alarm, section)
+    if not tells:
+        quiet(alarm)
+    return alarm

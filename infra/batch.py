@@ -4,6 +4,8 @@ The one engine is Step Functions' Distributed Map. A step that fails is tried ag
 redriven, and what is done is not done again.
 """
 
+import hashlib
+
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
@@ -98,6 +100,7 @@ class Batch(Construct):
             self,
             "Workflow",
             definition_body=sfn.DefinitionBody.from_chainable(self._steps(data)),
+            state_machine_name=_workflow_name(self._deployment),
             comment=f"Scores a file with the model {self._deployment.model}",
             logs=sfn.LogOptions(destination=logs, level=sfn.LogLevel.ALL, include_execution_data=False),
             tracing_enabled=True,
@@ -204,3 +207,19 @@ class Batch(Construct):
             metric=self.workflow.metric_failed(period=cdk.Duration.minutes(5), statistic="Sum"),
             says=f"A file for the model {self._deployment.model} was not scored: see its manifest.json",
         )
+
+
+def workflow_arn(scope: Construct, deployment: Deployment) -> str:
+    """The workflow as another stack names it, without importing it."""
+    return cdk.Stack.of(scope).format_arn(
+        service="states",
+        resource="stateMachine",
+        resource_name=_workflow_name(deployment),
+        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+    )
+
+
+def _workflow_name(deployment: Deployment) -> str:
+    """Of at most 80 characters. A long one is cut, and stays another than the next long one by its digest."""
+    name = f"slipway-{deployment.stage}-{deployment.model}"
+    return name if len(name) <= 80 else f"{name[:71]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -53,6 +53,9 @@ def _demo(started: float) -> int:
     answer = _ask(outputs)
     heading("5. Upload a file to the inbox: every row comes back scored")
     manifest = _upload(cloud, outputs)
+    heading("6. Look at what it did")
+    page = cloud.directory / "dashboard.html"
+    _slipway(["status", "--html", str(page.relative_to(ROOT))], _environment(cloud, outputs))
     _summary(outputs, answer, manifest, time.monotonic() - started)
     return 0 if answer["predictions"][0]["label"] == EXPECTED else 1
 
@@ -68,9 +71,15 @@ def build() -> str:
 
 def publish(cloud: LocalCloud, outputs: Outputs, artifact: str, *, why: str) -> None:
     """Publish the artifact and make it live."""
-    environment = {**cloud.client_env(), "SLIPWAY_MODEL": MODEL, "SLIPWAY_MODEL_BUCKET": outputs.model_bucket}
+    environment = _environment(cloud, outputs)
     version = _slipway(["publish", artifact], environment)["version"]
     _slipway(["promote", version, "--why", why], environment)
+
+
+def _environment(cloud: LocalCloud, outputs: Outputs) -> dict[str, str]:
+    """What points ``slipway`` at the deployment."""
+    buckets = {"SLIPWAY_MODEL_BUCKET": outputs.model_bucket, "SLIPWAY_DATA_BUCKET": outputs.data_bucket}
+    return {**cloud.client_env(), "SLIPWAY_STAGE": "local", "SLIPWAY_MODEL": MODEL, **buckets}
 
 
 def _slipway(arguments: list[str], environment: Mapping[str, str]) -> Any:
@@ -135,7 +144,8 @@ def _summary(outputs: Outputs, answer: Any, manifest: Any, seconds: float) -> No
         f"  models   s3://{outputs.model_bucket}\n"
         f"  files    s3://{outputs.data_bucket}/inbox/{MODEL}/   (upload here)\n"
         f"  results  s3://{outputs.data_bucket}/{manifest['results'][0]['key']}\n"
-        "  outputs  .local/outputs.json\n\n"
+        "  outputs  .local/outputs.json\n"
+        "  figures  .local/dashboard.html   (open it in a browser; slipway tail follows the log)\n\n"
         'The local cloud goes on running. `eval "$(.venv/bin/python -m infra.local_cloud env)"` points slipway, the\n'
         "AWS command line and boto3 at it, for instance for `slipway history`; `make down` stops it."
     )

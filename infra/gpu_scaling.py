@@ -80,7 +80,7 @@ class Scaling(Construct):
         )
         step.add_adjustment(adjustment=1, lower_bound=0)
         missing = cloudwatch.TreatMissingData.MISSING
-        alarm = alarm_at(self, "Asleep", metric=metric, says=because, missing=missing)
+        alarm = alarm_at(self, "Asleep", metric=metric, says=because, missing=missing, tells=False)
         alarm.add_alarm_action(actions.ApplicationScalingAction(step))
         return alarm
 

@@ -14,6 +14,7 @@ AUTH = ("api-key", "iam", "jwt")
 GPU = ("off", "scale-to-zero", "always-on")
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365)  # of the values CloudWatch Logs takes, those a small team asks for
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _STAGE = re.compile(r"[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?")
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
 # One GPU, so that a copy of the model is an instance; of the families that the AMI with CUDA 13 is for.
@@ -67,6 +68,9 @@ class Deployment:
     kms_key: str = "aws"  # AWS's own keys; or own, a key of the stage; or the ARN of a key
     domain_name: str = ""  # of the API, instead of API Gateway's own name; with
     certificate_arn: str = ""  # of ACM, in the API's region
+    alarm_email: str = ""  # who is told of alarms; without it they are seen in CloudWatch only
+    runbook_url: str = "docs/runbook.md"  # what alarms link to, with the section behind it
+    slow_ms: int = 1_000  # milliseconds that 99 % of the requests are to be answered within, or an alarm says so
     account_logs_role: bool = True  # API Gateway has one role for its logs per account and region: False if it's there
 
     def __post_init__(self) -> None:
@@ -167,6 +171,8 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "requests_per_second": _between(0.1, 10_000),
     "burst": _between(1, 5_000),
     "daily_quota": _between(1, 1_000_000_000),
+    "alarm_email": (lambda v: not v or bool(_EMAIL.fullmatch(v)), "an address as oncall@example.com"),
+    "slow_ms": _between(1, 29_000),
     "log_days": (lambda v: v in LOG_DAYS, f"one of {', '.join(map(str, LOG_DAYS))}"),
 }
 

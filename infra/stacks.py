@@ -18,11 +18,13 @@ import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from infra.acknowledgments import acknowledge_batch, acknowledge_predict_api
+from infra.acknowledgments import acknowledge_alarm_topic, acknowledge_batch, acknowledge_predict_api
+from infra.alarm_topic import AlarmTopic, topic_of
 from infra.bake_stack import BakeStack
-from infra.batch import Batch
+from infra.batch import Batch, workflow_arn
 from infra.bucket_events import tell_eventbridge
 from infra.code_release import CodeRelease
+from infra.dashboard import Dashboard
 from infra.data_bucket import DataBucket
 from infra.drift import DriftStack
 from infra.encryption import encrypt, stage_key
@@ -30,7 +32,10 @@ from infra.gpu_names import api_stack_name, component_name, endpoint_name, grant
 from infra.gpu_stack import GpuStack
 from infra.model_store import ModelStore
 from infra.nist_acknowledgments import acknowledge_nist
+from infra.objectives import Objectives
 from infra.predict_api import PredictApi
+from infra.runbook import finish_alarms
+from infra.serving_alarms import ServingAlarms
 from infra.settings import Deployment
 from infra.signing_key import SigningKey
 from infra.spark_stack import SparkStack
@@ -84,6 +89,7 @@ class ApiStack(cdk.Stack):
             grant_invoke(self.predict.serving.role, self, deployment=deployment)
         if deployment.code_canary and not deployment.local:  # the local cloud has no CodeDeploy
             CodeRelease(self, "CodeRelease", predict=self.predict, deployment=deployment)
+        self._observe(deployment)
         acknowledge_predict_api(self.predict, stage=deployment.stage, models=settings.model_names())
         cdk.CfnOutput(self, "ApiUrl", value=self.predict.url)
         if self.predict.api_key:
@@ -93,6 +99,25 @@ class ApiStack(cdk.Stack):
         if self.predict.api.domain_name:
             cdk.CfnOutput(self, "DomainAlias", value=self.predict.api.domain_name.domain_name_alias_domain_name)
         cdk.CfnOutput(self, "Model", value=deployment.model)
+
+    def _observe(self, deployment: Deployment) -> None:
+        """The local cloud has neither metrics from log lines nor composite alarms: nothing would ever be seen."""
+        if deployment.local:
+            return
+        function, name = self.predict.serving.function, api_stack_name(deployment)
+        serving = ServingAlarms(self, "Serving", serving=self.predict.serving, deployment=deployment)
+        objectives = Objectives(self, "Objectives", api_name=name, stage=deployment.stage, slow_ms=deployment.slow_ms)
+        if deployment.alarm_email:
+            acknowledge_alarm_topic(AlarmTopic(self, "Alarms", deployment=deployment))
+        self.dashboard = Dashboard(
+            self,
+            "Dashboard",
+            api_name=name,
+            function=function,
+            workflow_arn=workflow_arn(self, deployment),
+            alarms=[*objectives.alarms, *serving.alarms],
+            deployment=deployment,
+        )
 
 
 def _gpu_settings(deployment: Deployment) -> dict[str, Any]:
@@ -126,6 +151,8 @@ def add_stacks(app: cdk.App, *, deployment: Deployment) -> tuple[cdk.Stack, ...]
         of_model.append(SparkStack(app, deployment=deployment, store=store.store, data=data.data, max_vcpus=vcpus))
     if deployment.has_gpu:
         of_model.append(GpuStack(app, deployment=deployment, store=store.store, data=data.data))
+    for stack in of_model:
+        finish_alarms(stack, runbook_url=deployment.runbook_url, topic=topic_of(stack, deployment))
     cdk.Tags.of(app).add("slipway:stage", deployment.stage)
     for stack in of_model:
         cdk.Tags.of(stack).add("slipway:model", deployment.model)

@@ -1,4 +1,4 @@
-"""``slipway build compress tune evaluate compare publish promote rollback history diff verify predict score …``.
+"""``slipway build compress tune evaluate compare publish promote rollback history diff verify predict score status …``.
 
 Exit codes: 0 done; 1 refused, with one line on stderr saying what and how to mend it; 2 misuse of the command line;
 3 the model was built but a gate refused it; 130 interrupted.
@@ -13,6 +13,7 @@ from model_build.commands import build as commands_build
 from model_build.commands import cost as commands_cost
 from model_build.commands import drift as commands_drift
 from model_build.commands import keys as commands_keys
+from model_build.commands import observe as commands_observe
 from model_build.commands import openapi as commands_openapi
 from model_build.commands import score as commands_score
 from model_build.commands import store as commands_store
@@ -34,6 +35,7 @@ commands_keys.register(app)
 commands_score.register(app)
 commands_cost.register(app)
 commands_drift.register(app)
+commands_observe.register(app)
 commands_openapi.register(app)
 
 

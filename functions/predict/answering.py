@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from functions.predict import telemetry
+from functions.predict import telemetry, tracing
 from functions.predict.models import Models
 from functions.predict.shadowing import Shadowing
 from functions.predict.watching import watched
@@ -30,10 +30,19 @@ class Target(NamedTuple):
     request_id: str
 
 
+class Times(NamedTuple):
+    """When a version was chosen, the texts were encoded and then answered, of ``time.perf_counter``."""
+
+    chosen: float
+    encoded: float
+    answered: float
+    by_endpoint: bool
+
+
 class Answered(NamedTuple):
     """For a dialect to render. ``tokens`` are of all texts; ``explanations`` has one a text where they were wanted.
 
-    ``drift`` is not rendered: it is what the log keeps of the texts (``functions.predict.watching``).
+    Not rendered are ``drift``, which is what the log keeps of the texts (``functions.predict.watching``), and ``times``.
     """
 
     answers: list[Answer]
@@ -42,6 +51,7 @@ class Answered(NamedTuple):
     tokens: int
     explanations: "Sequence[Explanation]" = ()
     drift: str = ""
+    times: Times | None = None
 
 
 class Answering:
@@ -66,7 +76,10 @@ class Answering:
         answered = self._ask(request, target, partial(self._predict, request, target))
         if not target.version:
             self._shadow(target, request, answered.answers)
-        return self._record(answered, started)
+        self._record(answered, started, sure=not request.parameters.raw_scores)
+        if answered.times:
+            tracing.send(_stages(started, answered.times))
+        return answered
 
     def explain(self, request: PredictRequest, target: Target) -> Answered:
         """Classify the texts and weigh their words; all of them share one budget of tokens."""
@@ -75,7 +88,10 @@ class Answering:
             raise InvalidRequest(
                 "A text is explained from its beginning as far as the model reads.", field="parameters.truncate"
             )
-        return self._record(self._ask(request, target, partial(self._explain, request)), started)
+        answered = self._ask(request, target, partial(self._explain, request))
+        # It encodes and runs by turns: all of it counts as run.
+        self._record(answered, started, sure=not request.parameters.raw_scores)
+        return answered
 
     def _ask(self, request: PredictRequest, target: Target, ask: Callable[[Predictor], Answered]) -> Answered:
         model = self._models.get(target.model)
@@ -87,9 +103,11 @@ class Answering:
         return self._trials.ask(target.model, model, request, chosen, ask)
 
     def _predict(self, request: PredictRequest, target: Target, predictor: Predictor) -> Answered:
+        chosen_at = time.perf_counter()
         encoded = predictor.encoder.encode(
             request.texts, truncation=request.parameters.truncation, source=request.source
         )
+        encoded_at = time.perf_counter()
         tokens = sum(each.cost for each in encoded)
         check_tokens(tokens, self._settings.max_request_tokens, request.source)
         routed = self._route(request, target, predictor, tokens)
@@ -99,7 +117,8 @@ class Answering:
             answers = answer(predictor.classify(encoded), predictor.manifest, request.parameters)
             backend = _backend(predictor)
         drift = "" if request.parameters.raw_scores else watched(predictor.bins, encoded, answers)
-        return Answered(answers, predictor.manifest, backend, tokens, drift=drift)
+        times = Times(chosen_at, encoded_at, time.perf_counter(), by_endpoint=routed is not None)
+        return Answered(answers, predictor.manifest, backend, tokens, drift=drift, times=times)
 
     def _explain(self, request: PredictRequest, predictor: Predictor) -> Answered:
         from slipway.explain import explain  # no prediction needs it
@@ -134,7 +153,8 @@ class Answering:
             self._shadowing.submit(candidate, encode, [each.label or "" for each in answers])
 
     @staticmethod
-    def _record(answered: Answered, started: float) -> Answered:
+    def _record(answered: Answered, started: float, *, sure: bool) -> None:
+        times = answered.times
         telemetry.record(
             telemetry.Served(
                 model_version=answered.manifest.version,
@@ -142,10 +162,19 @@ class Answering:
                 labels=[each.label or "" for each in answered.answers],
                 tokens=answered.tokens,
                 milliseconds=(time.perf_counter() - started) * 1e3,
+                encode_ms=(times.encoded - times.chosen) * 1e3 if times else 0.0,
+                confidences=[each.score for each in answered.answers] if sure else (),
                 drift=answered.drift,
             )
         )
-        return answered
+
+
+def _stages(started: float, times: Times) -> tuple[tracing.Stage, ...]:
+    return (
+        tracing.Stage("store", started, times.chosen),
+        tracing.Stage("encode", times.chosen, times.encoded),
+        tracing.Stage("endpoint" if times.by_endpoint else "session", times.encoded, times.answered),
+    )
 
 
 def _backend(predictor: Predictor) -> str:

@@ -9,6 +9,10 @@ import gc
 
 gc.disable()
 
+import time
+
+_started = time.perf_counter()
+
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +22,7 @@ from snapshot_restore_py import register_after_restore
 
 from functions.predict.live import START_WAIT
 from functions.predict.models import Models
-from functions.predict.telemetry import begin, logger, record_shadow
+from functions.predict.telemetry import begin, logger, record_cold_start, record_shadow
 from slipway.errors import ModelUnavailable
 from slipway.settings import Settings
 from slipway.store import Store
@@ -80,11 +84,13 @@ service = Service(settings, models, Shadowing(record_shadow), _router())
 register_after_restore(models.expire)
 with suppress(ModelUnavailable):  # a stack is deployed before its first model is promoted
     models.get(settings.model).current(START_WAIT)
+_init_ms = (time.perf_counter() - _started) * 1e3
 gc.freeze()
 gc.enable()
 
 
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Answer one API Gateway REST proxy event."""
-    begin(event["requestContext"]["requestId"], context)
+    if begin(event["requestContext"]["requestId"], context):
+        record_cold_start(_init_ms)
     return service.handle(event)

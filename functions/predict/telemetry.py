@@ -19,19 +19,29 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 NAMESPACE = "Slipway"
-_COUNT, _MILLISECONDS = "Count", "Milliseconds"
+_MILLISECONDS = "Milliseconds"
 
 logger = Logger()
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _request: dict[str, Any] = {}
-Groups = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]  # names of metrics, and of their dimensions
+Names = tuple[str, ...]
+Groups = tuple[tuple[Names, tuple[Names, ...]], ...]  # names of metrics, and each set of dimensions they are kept by
 _KEPT = 1_000  # lines, by label and version
-_ANSWERED: Groups = ((("Latency", "Texts", "Tokens"), ()), (("Labels",), ("label",)))
+_MOST_VALUES = 100  # of one metric in a line: CloudWatch takes no more
+_ANSWERED: Groups = (
+    (("Latency",), ((), ("model_version", "backend"))),  # its samples by version and backend are their requests
+    (("Encode", "Texts", "Tokens"), ((),)),
+    (("Labels",), (("label",),)),
+)
+_SURE: Groups = (_ANSWERED[0], (("Encode", "Texts", "Tokens", "Confidence"), ((),)), _ANSWERED[2])
+_UNITS = dict.fromkeys(("Latency", "Encode", "ColdStart"), _MILLISECONDS)  # of others none is told, which costs bytes
 
 
 class Served(NamedTuple):
     """One answered request. ``milliseconds`` runs from the parsed event to the finished answer.
 
+    Of it ``encode_ms`` went into token ids; the rest is the network's, or the wait for the GPU endpoint.
+    ``confidences`` has the highest probability of each text, and is empty where the caller asked for raw scores.
     ``drift`` is JSON of ``functions.predict.watching``, or empty.
     """
 
@@ -40,18 +50,25 @@ class Served(NamedTuple):
     labels: Sequence[str]
     tokens: int
     milliseconds: float
+    encode_ms: float = 0.0
+    confidences: Sequence[float] = ()
     drift: str = ""
 
 
-def begin(correlation_id: str, context: "LambdaContext") -> None:
-    """From now on every line belongs to this request. ``correlation_id`` is API Gateway's own."""
+def begin(correlation_id: str, context: "LambdaContext") -> bool:
+    """From now on every line belongs to this request; whether it is this process's first.
+
+    ``correlation_id`` is API Gateway's own.
+    """
+    first = not _request
     _request.update(
-        cold_start=not _request,
+        cold_start=first,
         function_name=context.function_name,
         function_request_id=context.aws_request_id,
         correlation_id=correlation_id,
         xray_trace_id=os.environ.get("_X_AMZN_TRACE_ID", "").partition(";")[0].removeprefix("Root=") or None,
     )
+    return first
 
 
 def _add_request(record: LogRecord) -> bool:
@@ -66,10 +83,11 @@ logger.registered_handler.addFilter(_add_request)
 def record(served: Served) -> None:
     """Log and count an answered prediction request: in one line, if all of its texts have the same label."""
     (label, texts), *others = _counted(served.labels)
-    told = _answered(label, served.model_version, served.backend)
+    told = _answered(label, served.model_version, served.backend, bool(served.confidences))
+    times = f'"Latency":{served.milliseconds:.2f},"Encode":{served.encode_ms:.2f}'
     counts = f'"Texts":{len(served.labels)},"Tokens":{served.tokens},"Labels":{texts}'
     drift = f',"Drift":{served.drift}' if served.drift else ""
-    _print(f'{told},"Latency":{round(served.milliseconds, 2)},{counts}{drift}{_request_members()}')
+    _print(f"{told},{times},{counts}{_confidence(served.confidences)}{drift}{_request_members()}")
     for other, count in others:
         _count({"Labels": count}, label=_printable(other))
 
@@ -107,7 +125,13 @@ def record_fallback(kind: str, state: str) -> None:
 def record_error(status: int, error: Exception) -> None:
     """Log and count a request that was refused: its kind only, since the detail may quote a path or a field's name."""
     logger.warning("refused", status=status, kind=type(error).__name__)
-    _count({"Errors" if status >= 500 else "Refusals": 1})
+    name = "Errors" if status >= 500 else "Refusals"
+    _print(_told((((name,), ((), ("kind",))),), kind=type(error).__name__) + f',"{name}":1')
+
+
+def record_cold_start(milliseconds: float) -> None:
+    """Count a process that has begun to answer, with how long it imported and loaded before."""
+    _print(_told(((("ColdStart",), ((),)),)) + f',"ColdStart":{milliseconds:.1f}')
 
 
 def record_crash(error: BaseException) -> None:
@@ -122,7 +146,7 @@ def _frames(error: BaseException) -> list[str]:
 
 def _count(values: Mapping[str, int], **dimensions: str) -> None:
     """Print metrics by service and by these dimensions."""
-    told = _told(((tuple(values), tuple(dimensions)),), **dimensions)
+    told = _told(((tuple(values), (tuple(dimensions),)),), **dimensions)
     _print(told + "".join([f',"{name}":{value}' for name, value in values.items()]))
 
 
@@ -136,9 +160,9 @@ def _print(told: str) -> None:
 
 
 @lru_cache(maxsize=_KEPT)
-def _answered(label: str, model_version: str, backend: str) -> str:
+def _answered(label: str, model_version: str, backend: str, sure: bool) -> str:
     about = {"level": "INFO", "message": "predicted", "model_version": model_version, "backend": backend}
-    return _told(_ANSWERED, label=_printable(label), **about)
+    return _told(_SURE if sure else _ANSWERED, label=_printable(label), **about)
 
 
 @lru_cache(maxsize=_KEPT)
@@ -147,10 +171,10 @@ def _told(groups: Groups, **members: str) -> str:
     directives = [
         {
             "Namespace": NAMESPACE,
-            "Dimensions": [["service", *dimensions]],
-            "Metrics": [{"Name": name, "Unit": _MILLISECONDS if name == "Latency" else _COUNT} for name in names],
+            "Dimensions": [["service", *dimensions] for dimensions in sets],
+            "Metrics": [{"Name": name, **({"Unit": _UNITS[name]} if name in _UNITS else {})} for name in names],
         }
-        for names, dimensions in groups
+        for names, sets in groups
     ]
     return f'"CloudWatchMetrics":{_to_json(directives)}}},{_to_json({"service": logger.service, **members})[1:-1]}'
 
@@ -161,6 +185,15 @@ def _request_members() -> str:
         return ""
     texts = [f',"{name}":{_quoted(value)}' for name, value in _request.items() if isinstance(value, str)]
     return f',"cold_start":{"true" if _request["cold_start"] else "false"}{"".join(texts)}'
+
+
+def _confidence(confidences: Sequence[float]) -> str:
+    """After a comma: one number, or a list of them."""
+    if not confidences:
+        return ""
+    if len(confidences) == 1:
+        return f',"Confidence":{confidences[0]:.3f}'
+    return f',"Confidence":[{",".join([f"{each:.3f}" for each in confidences[:_MOST_VALUES]])}]'
 
 
 def _counted(labels: Sequence[str]) -> list[tuple[str, int]]:

@@ -53,6 +53,7 @@ def _status(cloud: LocalCloud, _: argparse.Namespace) -> int:
 def _env(cloud: LocalCloud, _: argparse.Namespace) -> int:
     outputs = cloud.outputs()
     deployed = {
+        "SLIPWAY_STAGE": "local",
         "SLIPWAY_MODEL": outputs.model,
         "SLIPWAY_MODEL_BUCKET": outputs.model_bucket,
         "SLIPWAY_DATA_BUCKET": outputs.data_bucket,

@@ -41,7 +41,7 @@ def cost(  # noqa: PLR0913 - the options of a command are its arguments
     cold_starts: options.ColdStarts = 0.01,
     init_ms: options.InitMs = 486.0,
     overhead_ms: options.OverheadMs = 0.36,
-    log_bytes: options.LogBytes = 788,
+    log_bytes: options.LogBytes = 940,
     region: options.Region = None,
     prices: options.PriceFile = TABLE,
     plot: options.Plot = None,

@@ -23,7 +23,7 @@ class Assumptions:
     memory_mb: int = MEMORY_MB  # of the deployment: GPUs are compared with it
     cold_starts: float = 0.01  # of all requests: AWS's Compute Blog of 2025-04-29 says under 1 %
     init_ms: float = 486.0  # docs/benchmarks.md (b), whole function, 6 layers: from the process's start to an answer
-    log_bytes: int = 788  # the one line that functions/predict/telemetry.py writes of a request
+    log_bytes: int = 940  # the one line that functions/predict/telemetry.py writes of a request
     utilisation: float = 0.6  # of a GPU: the part of its texts a second that is planned with
     wait_ms: float | None = None  # of the function while a GPU answers; None is what was measured, or nothing
 

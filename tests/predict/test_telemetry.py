@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,17 +33,18 @@ def _named(documents: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
 
 def _declared(document: dict[str, Any]) -> dict[str, str]:
     directives = document["_aws"]["CloudWatchMetrics"]
-    return {metric["Name"]: metric["Unit"] for directive in directives for metric in directive["Metrics"]}
+    return {metric["Name"]: metric.get("Unit", "") for directive in directives for metric in directive["Metrics"]}
 
 
 def test_an_answer_leaves_one_line_with_counts_and_the_version(call: Any, promoted: str, metrics: Any) -> None:
     call.predict("a lovely superb moving film", "a boring awful dull film", "a superb moving great film")
     documents = metrics()
     (document,) = _named(documents, "Latency")
-    units = {"Latency": "Milliseconds", "Texts": "Count", "Tokens": "Count", "Labels": "Count"}
-    assert _declared(document) == units
+    units = {"Latency": "Milliseconds", "Encode": "Milliseconds", "Texts": "", "Tokens": "", "Labels": ""}
+    assert _declared(document) == units | {"Confidence": ""}
     assert (document["Texts"], document["Tokens"]) == (3, 21)
-    assert document["Latency"] > 0
+    assert 0 < document["Encode"] <= document["Latency"]
+    assert [0.5 < each <= 1 for each in document["Confidence"]] == [True] * 3
     assert (document["level"], document["message"]) == ("INFO", "predicted")
     assert (document["model_version"], document["backend"]) == (promoted, "cpu-int8")
     assert document["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Slipway"
@@ -77,13 +79,41 @@ def test_every_dimension_that_is_declared_has_its_value(call: Any, promoted: str
     call("GET", "/nowhere")
     documents = metrics()
     assert {name for document in documents for name in _declared(document)} == {
-        "Latency", "Texts", "Tokens", "Labels", "Refusals"
+        "Latency", "Encode", "Confidence", "Texts", "Tokens", "Labels", "Refusals"
     }  # fmt: skip
     for document in documents:
         for directive in document["_aws"]["CloudWatchMetrics"]:
-            (dimensions,) = directive["Dimensions"]
-            assert ("label" in dimensions) == ("Labels" in str(directive["Metrics"]))
-            assert all(isinstance(document[name], str) and document[name] for name in dimensions)
+            for dimensions in directive["Dimensions"]:
+                assert ("label" in dimensions) == ("Labels" in str(directive["Metrics"]))
+                assert all(isinstance(document[name], str) and document[name] for name in dimensions)
+
+
+def test_requests_are_counted_by_version_and_backend(call: Any, promoted: str, metrics: Any) -> None:
+    call.predict("a superb film")
+    (document,) = _named(metrics(), "Latency")
+    (directive,) = [each for each in document["_aws"]["CloudWatchMetrics"] if "Latency" in str(each["Metrics"])]
+    assert directive["Dimensions"] == [["service"], ["service", "model_version", "backend"]]
+
+
+def test_of_many_texts_as_many_confidences_are_told_as_cloudwatch_takes(call: Any, promoted: str, metrics: Any) -> None:
+    call.predict(*["a superb film"] * 101)
+    (document,) = _named(metrics(), "Confidence")
+    assert (document["Texts"], len(document["Confidence"])) == (101, 100)
+
+
+def test_raw_scores_are_no_confidence(call: Any, promoted: str, metrics: Any) -> None:
+    call("POST", "/v1/models/demo:predict", {"instances": ["film"], "parameters": {"raw_scores": True}})
+    (document,) = _named(metrics(), "Latency")
+    assert "Confidence" not in json.dumps(document)
+
+
+def test_a_process_counts_its_own_start_once(monkeypatch: pytest.MonkeyPatch, metrics: Any) -> None:
+    monkeypatch.setattr(telemetry, "_request", {})
+    context: Any = SimpleNamespace(function_name="predict", aws_request_id="c6af9ac6")
+    assert [telemetry.begin("one", context), telemetry.begin("two", context)] == [True, False]
+    telemetry.record_cold_start(486.04)
+    (document,) = metrics()
+    assert (_declared(document), document["ColdStart"]) == ({"ColdStart": "Milliseconds"}, 486.0)
 
 
 def test_one_request_does_not_count_for_the_next(call: Any, promoted: str, metrics: Any) -> None:
@@ -101,6 +131,9 @@ def test_a_refusal_is_the_callers_and_an_error_is_ours(
     answer = call("GET", path)
     (document,) = _named(metrics(), metric)
     assert document[metric] == 1
+    assert document["kind"] == {"Refusals": "UnknownResource", "Errors": "ModelUnavailable"}[metric]
+    (directive,) = document["_aws"]["CloudWatchMetrics"]
+    assert directive["Dimensions"] == [["service"], ["service", "kind"]]
     (record,) = logs.of("refused")
     assert record["status"] == answer.status
 

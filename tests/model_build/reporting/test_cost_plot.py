@@ -77,7 +77,7 @@ def test_every_assumption_and_unconfirmed_price_is_printed() -> None:
         "comprehend_custom_unit",
         "1,769 MB",
         "486 ms",
-        "788 bytes",
+        "940 bytes",
         "60 %",
         "0 ms",
     ):
