@@ -42,7 +42,7 @@ class Times(NamedTuple):
 class Answered(NamedTuple):
     """For a dialect to render. ``tokens`` are of all texts; ``explanations`` has one a text where they were wanted.
 
-    Not rendered are ``drift``, which is what the log keeps of the texts (``functions.predict.watching``), and ``times``.
+    Not rendered are ``times`` and ``drift``, which is what the log keeps of the texts (``functions.predict.watching``).
     """
 
     answers: list[Answer]
