@@ -51,6 +51,7 @@ class Deployment:
     gpu_leave_rps: float = 1_100.0  # around what `slipway cost` says of the demo's model and gpu_instance
     gpu_local: str = ""  # in the local cloud, the address of a process that stands for the endpoint
     gpu_async: bool = False  # a second endpoint, for requests in files; it stops when it has nothing to do
+    gpu_batch_texts: int = 3_000_000  # rows of a file from which that endpoint scores it: there it is cheaper
     account_logs_role: bool = True  # API Gateway has one role for its logs per account and region: False if it's there
 
     def __post_init__(self) -> None:
@@ -70,6 +71,11 @@ class Deployment:
     def has_gpu(self) -> bool:
         """Whether there is a GPU endpoint: the local cloud has no SageMaker."""
         return self.gpu != "off" and not self.local
+
+    @property
+    def batches_on_gpu(self) -> bool:
+        """Whether large files are scored by the asynchronous endpoint, or by what stands for it in the local cloud."""
+        return self.gpu_async and (self.has_gpu or bool(self.gpu_local))
 
     @property
     def gpu_minimum(self) -> int:
@@ -115,6 +121,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "gpu_min_instances": _between(0, 100),
     "gpu_enter_rps": _between(0.1, 1_000_000),
     "gpu_leave_rps": _between(0.1, 1_000_000),
+    "gpu_batch_texts": _between(1, 1_000_000_000_000),
     "gpu_local": (lambda v: not v or v.startswith("http://127.0.0.1:"), "an address as http://127.0.0.1:8080"),
     "reserved_concurrency": _between(1, 1_000),
     "requests_per_second": _between(0.1, 10_000),

@@ -17,6 +17,7 @@ from constructs import Construct
 
 from infra.acknowledgments import acknowledge_batch, acknowledge_predict_api
 from infra.batch import Batch
+from infra.batch_gpu_acknowledgments import acknowledge_batch_gpu
 from infra.bucket_events import tell_eventbridge
 from infra.data_bucket import DataBucket
 from infra.gpu_names import api_stack_name, component_name, endpoint_name, grant_invoke
@@ -87,6 +88,7 @@ class BatchStack(cdk.Stack):
         super().__init__(scope, f"slipway-{deployment.stage}-{deployment.model}-batch")
         self.batch = Batch(self, "Batch", deployment=deployment, store=store, data=data)
         acknowledge_batch(self.batch, stage=deployment.stage, model=deployment.model)
+        acknowledge_batch_gpu(self.batch, stage=deployment.stage, model=deployment.model)
         cdk.CfnOutput(self, "Workflow", value=self.batch.workflow.state_machine_arn)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from slipway.answers import Answer
+from slipway.dialects import v1
 from slipway.requests import PredictRequest
 
 MAX_BODY_BYTES = 5_000_000  # of SageMaker; documented as 25 MB in one place and 6 MB in another
@@ -64,24 +65,13 @@ def read_answers(raw: bytes, request: PredictRequest) -> GpuAnswers:
     """What ``dialects.v1`` rendered, as it was before. Raises GpuFailure for anything else."""
     try:
         document = json.loads(raw)
-        answers = [_answer(each) for each in document["predictions"]]
+        answers = [v1.read(each) for each in document["predictions"]]
         found = GpuAnswers(answers, document["model_version"], document["backend"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GpuFailure("answer") from error
     if len(answers) != len(request.texts):
         raise GpuFailure("answer")
     return found
-
-
-def _answer(prediction: dict[str, Any]) -> Answer:
-    return Answer(
-        prediction["label"],
-        float(prediction["score"]),
-        [*prediction["scores"].items()],  # from the highest down, as they were rendered
-        prediction.get("labels"),
-        int(prediction["tokens"]),
-        bool(prediction["truncated"]),
-    )
 
 
 def failure_of(error: Exception) -> GpuFailure:

@@ -3,7 +3,7 @@
 Its format is TensorFlow Serving's "RESTful API"; ``parameters`` and what an answer says beside the label are ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from slipway.answers import Answer
@@ -142,6 +142,18 @@ def parse(body: bytes, limits: Limits) -> PredictRequest:
 def render(answers: Sequence[Answer]) -> list[V1Prediction]:
     """The member ``predictions`` of the answer."""
     return [_render(answer) for answer in answers]
+
+
+def read(prediction: Mapping[str, Any]) -> Answer:
+    """The answer that ``render`` made a prediction of. Raises ValueError, KeyError, TypeError or AttributeError."""
+    return Answer(
+        label=prediction["label"],
+        score=float(prediction["score"]),
+        scores=[*prediction["scores"].items()],  # from the highest down, as they were rendered
+        applying=prediction.get("labels"),
+        tokens=int(prediction["tokens"]),
+        truncated=bool(prediction["truncated"]),
+    )
 
 
 def render_explanation(answer: Answer, explanation: "Explanation", text: str, manifest: Manifest) -> V1Explanation:
