@@ -27,16 +27,12 @@ _BUSY = ("TooManyRequests", "Service", "AWSLambda", "SdkClient", "ClientExecutio
 class BatchGpu(Construct):
     """The functions ``ask`` and ``collect``, and how they become steps of the workflow."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, deployment: Deployment, settings: BatchSettings
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, deployment: Deployment, settings: BatchSettings) -> None:
         super().__init__(scope, construct_id)
         self._deployment = deployment
         self._settings = settings
         self.ask, self.collect = (
-            BatchFunction(
-                self, verb.title(), verb=verb, settings=settings, deployment=deployment, memory_mb=_MEMORY_MB
-            )
+            BatchFunction(self, verb.title(), verb=verb, settings=settings, deployment=deployment, memory_mb=_MEMORY_MB)
             for verb in ("ask", "collect")
         )
         if deployment.gpu_local:
@@ -87,7 +83,7 @@ class BatchGpu(Construct):
             actions=["sagemaker:InvokeEndpointAsync"],
             resource_arns=[hosting_arn(self, "endpoint", async_endpoint_name(self._deployment))],
         )
-        # A policy of its own: the workflow needs ``ask``, which would need its role's own policy, and that the workflow.
+        # Not in the roles' own policies: ``ask`` would wait for them, they for the workflow, and that for ``ask``.
         iam.Policy(
             self,
             "LetGoOn",

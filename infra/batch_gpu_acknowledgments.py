@@ -21,7 +21,7 @@ def acknowledge_batch_gpu(batch: Batch, *, stage: str, model: str) -> None:
         )
         for folder in folders:
             rule = f"AwsSolutions-IAM5[Resource::slipway-{stage}-data:{DATA_EXPORT}/{folder.format(model=model)}*]"
-            acknowledge(step.role, rule, "Only this model's files, whose names are their owners' or SageMaker's choice.")
+            acknowledge(step.role, rule, "Only this model's files, whose names are others' choice.")
         acknowledge(
             step.function,
             "Serverless-LambdaDLQ",

@@ -32,7 +32,7 @@ def start_execution(workflow: str, name: str, document: Mapping[str, Any]) -> bo
 
 
 def end_task(token: str, document: Mapping[str, Any]) -> bool:
-    """Let the step that waits with that token go on with ``document``; False if it waits no longer. Raises StoreError."""
+    """Let the step with that token go on with ``document``; False if it waits no longer. Raises StoreError."""
     client = _client("stepfunctions")
     try:
         client.send_task_success(taskToken=token, output=json.dumps(document))
