@@ -165,7 +165,7 @@ DAMAGES = [
 
 
 @given(st.sampled_from(DAMAGES), st.integers(0, 10**9))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_answer_that_is_not_whole_or_of_another_version_writes_nothing(
     batch: Callable[..., Run], endpoint: Answer, how: str, at: int
 ) -> None:
