@@ -18,7 +18,9 @@ from constructs import Construct
 
 from infra.alarms import alarm_at
 from infra.batch_function import BatchFunction
+from infra.batch_gpu import BatchGpu
 from infra.data_bucket import DataBucket
+from infra.gpu_names import async_endpoint_name
 from infra.log_groups import log_group
 from infra.model_store import ModelStore
 from infra.packaging import runtime_layer
@@ -31,7 +33,10 @@ _DAY = cdk.Duration.hours(24)
 
 
 class Batch(Construct):
-    """``workflow``, its functions ``start``, ``plan``, ``score``, ``finish``, ``failed``; the ``alarm``."""
+    """``workflow``, its functions ``start``, ``plan``, ``score``, ``finish``, ``failed``; the ``alarm``.
+
+    ``gpu`` is what large jobs are scored by, or None.
+    """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, deployment: Deployment, store: ModelStore, data: DataBucket
@@ -43,23 +48,31 @@ class Batch(Construct):
             model_bucket=store.bucket.bucket_name,
             data_bucket=data.bucket.bucket_name,
             trusted_keys=deployment.trusted_keys,
+            gpu_async_endpoint=async_endpoint_name(deployment) if deployment.batches_on_gpu else "",
         )
         self.plan = self._function("Plan", "plan", _PLAN_MB)
         self.score = self._function("Score", "score", deployment.batch_memory_mb)
         self.finish = self._function("Finish", "finish", _FINISH_MB)
         self.failed = self._function("Failed", "failed", _FINISH_MB)
+        self.gpu = self._gpu() if deployment.batches_on_gpu else None
         self.workflow = self._workflow(data)
         self.start = self._start()
         self._grant(store, data)
         self.undelivered = sqs.Queue(self, "Undelivered", enforce_ssl=True, retention_period=cdk.Duration.days(14))
         self._on_upload(data)
         self._on_failure()
+        if self.gpu:
+            self.gpu.grant(data, self.workflow)
+            self.gpu.collect_answers(data, self._target)
         self.alarm = self._alarm()
 
     def _function(self, construct_id: str, verb: str, memory_mb: int) -> BatchFunction:
         return BatchFunction(
             self, construct_id, verb=verb, settings=self._settings, deployment=self._deployment, memory_mb=memory_mb
         )
+
+    def _gpu(self) -> BatchGpu:
+        return BatchGpu(self, "Gpu", deployment=self._deployment, settings=self._settings)
 
     def _start(self) -> BatchFunction:
         made = BatchFunction(
@@ -127,6 +140,7 @@ class Batch(Construct):
             item_selector={
                 "folder": sfn.JsonPath.string_at("$.folder"),
                 "shard": sfn.JsonPath.object_at("$$.Map.Item.Value"),
+                **({"rows": sfn.JsonPath.number_at("$.rows")} if self.gpu else {}),
             },
             max_concurrency=self._deployment.batch_concurrency,
             result_path=sfn.JsonPath.DISCARD,
@@ -135,8 +149,9 @@ class Batch(Construct):
         done = sfn.Choice(self, "Is it done?")
         done.when(sfn.Condition.boolean_equals("$.final", True), sfn.Succeed(self, "Done"))
         done.otherwise(score)
+        score.next(done)
         shards.item_processor(
-            score.next(done),
+            self.gpu.before(score, done) if self.gpu else score,
             mode=sfn.ProcessorMode.DISTRIBUTED,
             execution_type=sfn.ProcessorType.STANDARD,  # express ones end after five minutes
         )

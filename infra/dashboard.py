@@ -59,7 +59,7 @@ class Dashboard(Construct):
         return _graph("Traffic", left, right=[self._own("Tokens", "Sum", "tokens")])
 
     def _errors(self) -> cloudwatch.GraphWidget:
-        left = [
+        left: list[cloudwatch.IMetric] = [
             self._gateway("5XXError", "Sum", "5xx"),
             self._gateway("4XXError", "Sum", "4xx"),
             self._lambda("Throttles", "Sum", "throttled"),
@@ -135,7 +135,10 @@ class Dashboard(Construct):
 
     def _split(self) -> cloudwatch.GraphWidget:
         metrics = {"texts": self._own("Texts", "Sum", ""), "gpu": self._own("GpuTexts", "Sum", "")}
-        left = [_math("texts - FILL(gpu, 0)", metrics, "CPU"), self._own("GpuTexts", "Sum", "GPU")]
+        left: list[cloudwatch.IMetric] = [
+            _math("texts - FILL(gpu, 0)", metrics, "CPU"),
+            self._own("GpuTexts", "Sum", "GPU"),
+        ]
         right = [self._each("kind", "GpuFallbacks", "Sum")]
         return _graph("CPU and GPU, texts; requests that fell back", left, right=right, stacked=True)
 
@@ -186,15 +189,15 @@ class Dashboard(Construct):
 
 def _graph(
     title: str,
-    left: list[cloudwatch.IMetric],
+    left: Sequence[cloudwatch.IMetric],
     *,
-    right: list[cloudwatch.IMetric] | None = None,
+    right: Sequence[cloudwatch.IMetric] = (),
     width: int = _THIRD,
     stacked: bool = False,
 ) -> cloudwatch.GraphWidget:
     axis = cloudwatch.YAxisProps(min=0, show_units=False)
     return cloudwatch.GraphWidget(
-        title=title, left=left, right=right or [], width=width, stacked=stacked, left_y_axis=axis, right_y_axis=axis
+        title=title, left=[*left], right=[*right], width=width, stacked=stacked, left_y_axis=axis, right_y_axis=axis
     )
 
 

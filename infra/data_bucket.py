@@ -15,7 +15,8 @@ _KEPT_VERSIONS = 30  # days
 class DataBucket(Construct):
     """A private, encrypted, versioned ``bucket`` that tells EventBridge of every upload.
 
-    What people put into it and what comes back stays until they delete it; what a job needs while it runs expires.
+    What people put into it and what comes back stays until they delete it; what a job needs while it runs expires, and
+    so do requests in files and their answers, which lie among those of jobs.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, retain: bool, key: kms.IKey | None = None) -> None:
@@ -26,7 +27,10 @@ class DataBucket(Construct):
             retain=retain,
             key=key,
             lifecycle_rules=[
-                s3.LifecycleRule(prefix="jobs/", expiration=cdk.Duration.days(JOBS_KEPT)),
+                *(
+                    s3.LifecycleRule(prefix=prefix, expiration=cdk.Duration.days(JOBS_KEPT))
+                    for prefix in ("jobs/", "async/")
+                ),
                 s3.LifecycleRule(
                     noncurrent_version_expiration=cdk.Duration.days(_KEPT_VERSIONS),
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(7),

@@ -88,9 +88,9 @@ def _actions_by_role(stack: cdk.Stack) -> Mapping[str, set[str]]:
         if isinstance(construct, iam.CfnPolicy):
             document: Any = stack.resolve(construct.policy_document)
             listed = [statement["Action"] for statement in document["Statement"]]
-            actions = {action for some in listed for action in ([some] if isinstance(some, str) else some)}
+            allowed = {action for some in listed for action in ([some] if isinstance(some, str) else some)}
             for role in stack.resolve(construct.roles):
-                found[role["Ref"]] |= actions
+                found[role["Ref"]] |= allowed
     return found
 
 

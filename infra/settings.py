@@ -60,6 +60,7 @@ class Deployment:
     gpu_leave_rps: float = 1_100.0  # around what `slipway cost` says of the demo's model and gpu_instance
     gpu_local: str = ""  # in the local cloud, the address of a process that stands for the endpoint
     gpu_async: bool = False  # a second endpoint, for requests in files; it stops when it has nothing to do
+    gpu_batch_texts: int = 3_000_000  # rows of a file from which that endpoint scores it: there it is cheaper
     auth: str = "api-key"  # or iam, or jwt: what the API asks of its callers (infra/door.py)
     jwt_issuer: str = ""  # whose tokens are taken, as the tokens spell it
     jwt_audience: str = ""  # for whom a token must be; several, separated by commas
@@ -104,6 +105,11 @@ class Deployment:
     def has_gpu(self) -> bool:
         """Whether there is a GPU endpoint: the local cloud has no SageMaker."""
         return self.gpu != "off" and not self.local
+
+    @property
+    def batches_on_gpu(self) -> bool:
+        """Whether large files are scored by the asynchronous endpoint, or by what stands for it in the local cloud."""
+        return self.gpu_async and (self.has_gpu or bool(self.gpu_local))
 
     @property
     def gpu_minimum(self) -> int:
@@ -154,6 +160,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "gpu_min_instances": _between(0, 100),
     "gpu_enter_rps": _between(0.1, 1_000_000),
     "gpu_leave_rps": _between(0.1, 1_000_000),
+    "gpu_batch_texts": _between(1, 1_000_000_000_000),
     "gpu_local": (lambda v: not v or v.startswith("http://127.0.0.1:"), "an address as http://127.0.0.1:8080"),
     "auth": (lambda v: v in AUTH, f"one of {', '.join(AUTH)}"),
     "jwt_issuer": (

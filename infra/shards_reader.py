@@ -3,7 +3,6 @@
 CDK's own reader asks for every object of the bucket that the list is in: the files of all models.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import jsii
@@ -44,10 +43,10 @@ class ShardsReader:
         """The definition, in the workflow's language."""
         return self._reader.render(query_language)
 
-    def provide_policy_statements(self) -> Sequence[iam.PolicyStatement]:
+    def provide_policy_statements(self) -> list[iam.PolicyStatement]:
         """Only reading, and only the lists."""
         return [iam.PolicyStatement(actions=["s3:GetObject"], resources=[self._objects])]
 
-    def validate_item_reader(self) -> Sequence[str]:
+    def validate_item_reader(self) -> list[str]:
         """What is wrong with it."""
         return self._reader.validate_item_reader()

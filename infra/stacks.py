@@ -22,6 +22,7 @@ from infra.acknowledgments import acknowledge_alarm_topic, acknowledge_batch, ac
 from infra.alarm_topic import AlarmTopic, topic_of
 from infra.bake_stack import BakeStack
 from infra.batch import Batch, workflow_arn
+from infra.batch_gpu_acknowledgments import acknowledge_batch_gpu
 from infra.bucket_events import tell_eventbridge
 from infra.code_release import CodeRelease
 from infra.dashboard import Dashboard
@@ -134,6 +135,7 @@ class BatchStack(cdk.Stack):
         super().__init__(scope, f"slipway-{deployment.stage}-{deployment.model}-batch")
         self.batch = Batch(self, "Batch", deployment=deployment, store=store, data=data)
         acknowledge_batch(self.batch, stage=deployment.stage, model=deployment.model)
+        acknowledge_batch_gpu(self.batch, stage=deployment.stage, model=deployment.model)
         cdk.CfnOutput(self, "Workflow", value=self.batch.workflow.state_machine_arn)
 
 

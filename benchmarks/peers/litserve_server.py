@@ -17,7 +17,7 @@ MAX_BATCH = 32
 WORKERS = 2
 
 
-class Api(litserve.LitAPI):
+class Api(litserve.LitAPI):  # type: ignore[misc]  # not in this environment
     """``{"text": "…"}`` to its label and scores."""
 
     def __init__(self, artifact: Path, batches: Path, wait_seconds: float) -> None:

@@ -22,7 +22,7 @@ INSTANCES = 2
 
 
 def _infer(scorer: Scorer) -> Any:
-    @batch
+    @batch  # type: ignore[untyped-decorator]  # not in this environment
     def infer(text: Any) -> dict[str, Any]:
         scored = scorer([raw.decode() for raw in text[:, 0]])
         return {
@@ -64,5 +64,5 @@ def main(artifact: Path, batches: Path, workspace: Path, port: int, grpc_port: i
 
 
 if __name__ == "__main__":
-    paths, ports = map(Path, sys.argv[1:4]), map(int, sys.argv[4:6])
-    main(*paths, *ports, float(sys.argv[6]))
+    where, counted, scratch, http, grpc, delay = sys.argv[1:]
+    main(Path(where), Path(counted), Path(scratch), int(http), int(grpc), float(delay))

@@ -4,11 +4,11 @@ The body is V1's, as a caller's is; the container answers it by the same code.
 """
 
 import json
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from slipway.answers import Answer
+from slipway.dialects import v1
 from slipway.requests import PredictRequest
 
 MAX_BODY_BYTES = 5_000_000  # of SageMaker; documented as 25 MB in one place and 6 MB in another
@@ -65,36 +65,13 @@ def read_answers(raw: bytes, request: PredictRequest) -> GpuAnswers:
     """What ``dialects.v1`` rendered, as it was before. Raises GpuFailure for anything else."""
     try:
         document = json.loads(raw)
-        answers = [_answer(each) for each in document["predictions"]]
+        answers = [v1.read(each) for each in document["predictions"]]
         found = GpuAnswers(answers, str(document["model_version"]), str(document["backend"]))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise GpuFailure("answer") from error
     if len(answers) != len(request.texts):
         raise GpuFailure("answer")
     return found
-
-
-def _answer(prediction: dict[str, Any]) -> Answer:
-    label = prediction["label"]
-    if not (label is None or isinstance(label, str)):
-        raise TypeError("a label is a text, or null where there is none")
-    return Answer(
-        label,
-        _finite(prediction["score"]),
-        # from the highest down, as they were rendered
-        [(name, _finite(score)) for name, score in prediction["scores"].items()],
-        prediction.get("labels"),
-        int(prediction["tokens"]),
-        bool(prediction["truncated"]),
-    )
-
-
-def _finite(score: Any) -> float:
-    """JSON has no NaN, and Python's reads and writes it all the same: it must not get to a caller."""
-    number = float(score)
-    if not math.isfinite(number):
-        raise ValueError("a score is a finite number")
-    return number
 
 
 def failure_of(error: Exception) -> GpuFailure:

@@ -5,6 +5,8 @@
     ports.py    free, taken by whom, answering
     server.py   the one process: started, found again, stopped
     cloud.py    LocalCloud: start, deploy, stop; what a deployment gave, in outputs.json
+    endpoint.py, async_endpoint.py
+                what stands for the GPU endpoint and for its questions in files, which ministack has not
 
 ``python -m infra.local_cloud --help`` is the same on the command line. Nothing here listens beyond 127.0.0.1, talks to
 AWS or reads AWS credentials.

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from infra.local_cloud.ports import HOST
@@ -11,13 +12,19 @@ from infra.local_cloud.tools import ROOT
 
 
 class LocalEndpoint:
-    """The server of functions/endpoint over one artifact, on the GPU if this machine has one. Not to be shared."""
+    """The server of functions/endpoint over one artifact, on the GPU if this machine has one. Not to be shared.
 
-    def __init__(self, directory: Path, *, artifact: Path, port: int, grpc_port: int) -> None:
+    ``limits`` are variables of its settings, such as those of a server whose requests are files.
+    """
+
+    def __init__(
+        self, directory: Path, *, artifact: Path, port: int, grpc_port: int, limits: Mapping[str, str] | None = None
+    ) -> None:
         self.url = f"http://{HOST}:{port}"
         self._server = Server(directory, name="endpoint", health_path="/ping")
         self._port = port
         self._variables = {
+            **(limits or {}),
             "SLIPWAY_MODEL_DIRECTORY": str(artifact.resolve()),
             "SLIPWAY_HOST": HOST,
             "SLIPWAY_PORT": str(port),

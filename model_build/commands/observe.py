@@ -124,7 +124,7 @@ def _jobs(data_bucket: str | None, model: str) -> "list[Job]":
 
     place = Objects(data_bucket, "")
     states = [dict(state_of(place, model, each, data_bucket)) for each in latest(place, model)[:10]]
-    return [Job(s["input"], s["state"], s["rows"], s["rows_done"] or 0, s.get("errors") or 0) for s in states]  # type: ignore[arg-type, call-overload]
+    return [Job(s["input"], s["state"], s["rows"], s["rows_done"] or 0, s.get("errors") or 0) for s in states]  # type: ignore[arg-type]
 
 
 def _client(service: str) -> Any:

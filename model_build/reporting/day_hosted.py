@@ -44,7 +44,7 @@ def host(counts: Counts, milliseconds: float, *, parallel: int) -> Hosted:
     capacity = parallel / milliseconds * 1e3  # requests a second
     minutes = counts.reshape(-1, 60)
     instances = _instances(minutes.mean(1), capacity)
-    waits = _waits(counts, np.repeat(instances, 60) * capacity)
+    waits = _waits(counts, np.repeat(instances, 60).astype(np.float64) * capacity)
     return Hosted(
         instance_hours=float(instances.sum()) / 60,
         most=int(instances.max()),

@@ -49,9 +49,9 @@ def _draw_indices(axes: Axes, windows: Sequence[Window]) -> None:
     axes.set_ylim(0, max([2 * PSI, *(1.2 * change.psi for window in tested for change in window.changes)]))
     axes.set_ylabel("PSI; dashed: drift, if not by chance")
     if tested:
-        locator = AutoDateLocator(maxticks=7)
+        locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
     axes.set_xlabel("end of the window, UTC")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, handlelength=1.4, fontsize=8)
 

@@ -19,3 +19,9 @@ def test_services_that_the_code_calls_are_kept() -> None:
 
 def test_base_is_aws_own_unless_told() -> None:
     assert "ARG BASE=public.ecr.aws/lambda/python:3.13\nFROM ${BASE}\n" in DOCKERFILE
+
+
+def test_services_that_large_batch_jobs_call_are_kept_too() -> None:
+    dockerfile = (ROOT / "functions/batch/Dockerfile").read_text()
+    kept = re.findall(r"mv (.+) \.\./\.\./kept", dockerfile)[0].split()
+    assert {"s3", "sts", "events", "stepfunctions", "sagemaker-runtime"} <= set(kept)

@@ -20,7 +20,7 @@ def test_examples() -> None:
 def test_a_job_of_seven_pieces_by_hand() -> None:
     """100 s of 3,538 MB, 10 invocations, 36 transitions, 27 objects; as before prices had a table."""
     functions = 100 * 3538 / 1024 * 0.0000166667 + 10 * 0.20 / 1e6
-    assert costs.estimate(100, 3538, pieces=7) == pytest.approx(functions + 36 * 0.025e-3 + 27 * 0.005e-3, abs=1e-6)
+    assert costs.estimate([(100 / 7, 3538)] * 7) == pytest.approx(functions + 36 * 0.025e-3 + 27 * 0.005e-3, abs=1e-6)
 
 
 @given(st.floats(0.5, 50), st.floats(100, 20_000), st.floats(0.1, 10), st.floats(0, 4_000))

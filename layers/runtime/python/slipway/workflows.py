@@ -45,6 +45,18 @@ def parameter(name: str) -> str | None:
         raise StoreError(f"The parameter {name} could not be read: {error}.") from error
 
 
+def end_task(token: str, document: Mapping[str, Any]) -> bool:
+    """Let the step with that token go on with ``document``; False if it waits no longer. Raises StoreError."""
+    client = _client("stepfunctions")
+    try:
+        client.send_task_success(taskToken=token, output=json.dumps(document))
+    except (client.exceptions.TaskTimedOut, client.exceptions.TaskDoesNotExist):
+        return False
+    except (ClientError, BotoCoreError) as error:
+        raise StoreError(f"A step that waits could not be told to go on: {error}.") from error
+    return True
+
+
 def announce(source: str, kind: str, detail: Mapping[str, Any]) -> None:
     """Put an event on the account's default bus. Raises StoreError."""
     entry = {"Source": source, "DetailType": kind, "Detail": json.dumps(detail)}

@@ -7,7 +7,9 @@
     parquet.py     the same four for files that have row groups
     job.py         what is to be done, under which names
     planning.py    one pass over the file: shards
+    pieces.py      what is done of a shard, and what marks it as done
     scoring.py     one shard to its pieces
+    asking.py      one shard to a question for an endpoint, and its answer to a piece
     finishing.py   pieces to results, and the manifest, which is written last
     state.py       how far a job is
     local.py       all of it on this machine

@@ -1,19 +1,33 @@
 """What a batch job costs on AWS, by list prices of us-east-1 for x86, without transfer, storage and KMS."""
 
 import math
+from collections.abc import Iterable
 
 from slipway.prices import read_prices
 
-_TRANSITIONS = 8  # of the job itself; a shard has four of its own
+_TRANSITIONS = 8  # of the job itself; a piece has four of its own
 _PUTS = 3  # a piece
+_ASKED_TRANSITIONS, _ASKED_PUTS = 1, 3  # more where an endpoint was asked: the question, and where its answer belongs
 
 
-def estimate(compute_seconds: float, memory_mb: int, *, pieces: int) -> float:
-    """US dollars for the functions that scored, the workflow around them and the objects they wrote."""
+def estimate(work: Iterable[tuple[float, int]], *, asked: int = 0) -> float:
+    """US dollars for the functions that scored, the workflow around them and the objects they wrote.
+
+    ``work`` has the seconds of each piece and the MB of its function. ``asked`` pieces were answered by an endpoint:
+    two functions had to do with each. What the endpoint's instances cost is not in it.
+    """
     prices = read_prices()
-    functions = _lambda_seconds(compute_seconds, memory_mb) + (pieces + 3) / 1e6 * prices["lambda_million_requests"]
-    workflow = (_TRANSITIONS + 4 * pieces) / 1e3 * prices["workflow_thousand_transitions"]
-    return round(functions + workflow + _PUTS * (pieces + 2) / 1e3 * prices["s3_thousand_puts"], 6)
+    done = list(work)
+    compute = sum(_lambda_seconds(seconds, memory_mb) for seconds, memory_mb in done)
+    requests, transitions = len(done) + asked + 3, _TRANSITIONS + 4 * len(done) + _ASKED_TRANSITIONS * asked
+    puts = _PUTS * (len(done) + 2) + _ASKED_PUTS * asked
+    return round(
+        compute
+        + requests / 1e6 * prices["lambda_million_requests"]
+        + transitions / 1e3 * prices["workflow_thousand_transitions"]
+        + puts / 1e3 * prices["s3_thousand_puts"],
+        6,
+    )
 
 
 def least_texts_for_gpu(

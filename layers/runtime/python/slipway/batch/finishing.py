@@ -11,8 +11,8 @@ from typing import Any
 
 from slipway.batch import rendering
 from slipway.batch.job import ERRORS, MANIFEST, Job, Plan
+from slipway.batch.pieces import Done, errors_name, in_order, piece_name
 from slipway.batch.places import Place
-from slipway.batch.scoring import Done, errors_name, in_order, piece_name
 from slipway.errors import BatchError, SlipwayError, StoreError
 
 SCHEMA_VERSION = 1
@@ -22,8 +22,8 @@ _READERS = 16
 def finish(plan: Plan, place: Place, *, memory_mb: int = 0, scored_by: str = "") -> dict[str, Any]:
     """Join what is small, list what is large, write ``errors.jsonl`` and then ``manifest.json``, which is returned.
 
-    ``memory_mb`` is that of the functions that scored, for the cost; 0 where nobody is billed. Raises BatchError if
-    rows are missing: then nothing is published.
+    ``memory_mb`` is that of the functions that scored, for the cost, where a piece does not say it itself; 0 where
+    nobody is billed. Raises BatchError if rows are missing: then nothing is published.
     """
     done = all_done(plan, place)
     _require_all(plan, done)
@@ -85,8 +85,6 @@ def _joined(plan: Plan, done: list[Done], place: Place) -> Iterator[bytes]:
 def _manifest(
     plan: Plan, done: list[Done], results: list[dict[str, Any]], errors: str, memory_mb: int, scored_by: str
 ) -> dict[str, Any]:
-    from slipway.batch.costs import estimate
-
     labels: Counter[str] = Counter()
     for each in done:
         labels.update(each.labels)
@@ -103,8 +101,9 @@ def _manifest(
         "abstained": abstained,
         "rows_per_second": round(plan.rows / seconds, 1),
         "compute_seconds": round(compute, 3),
-        "cost_estimate_usd": estimate(compute, memory_mb, pieces=len(done)) if memory_mb else None,
+        **_costs(done, memory_mb),
         "scored_by": scored_by,
+        "backends": _backends(done),
         "format": {"kind": plan.format.kind, "compression": plan.format.compression, "encoding": plan.format.encoding},
         "columns": list(plan.added),
         "results": results,
@@ -114,6 +113,31 @@ def _manifest(
             for _, group in groupby(done, key=lambda each: each.shard)
             for pieces in [list(group)]
         ],
+    }
+
+
+def _costs(done: list[Done], memory_mb: int) -> dict[str, Any]:
+    """What is billed for this job alone. An endpoint's instances are not: it is by the hour, for all jobs together."""
+    from slipway.batch.costs import estimate
+
+    if not memory_mb:
+        return {"cost_estimate_usd": None}
+    work = [(each.seconds, each.memory_mb or memory_mb) for each in done]
+    asked = sum(each.asked for each in done)
+    return {
+        "cost_estimate_usd": estimate(work, asked=asked),
+        "cost_includes": ["functions", "workflow", "objects"],
+        "cost_excludes": ["instances of the asynchronous endpoint"] if asked else [],
+    }
+
+
+def _backends(done: list[Done]) -> dict[str, dict[str, int]]:
+    """What computed how much: rows that have an answer, and the shards that it had a part in."""
+    names = sorted({each.backend for each in done})
+    return {
+        name: {"scored": _scored(own), "shards": len({each.shard for each in own})}
+        for name in names
+        for own in [[each for each in done if each.backend == name]]
     }
 
 

@@ -3,7 +3,8 @@
 Its format is TensorFlow Serving's "RESTful API"; ``parameters`` and what an answer says beside the label are ours.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from slipway.answers import Answer
@@ -142,6 +143,33 @@ def parse(body: bytes, limits: Limits) -> PredictRequest:
 def render(answers: Sequence[Answer]) -> list[V1Prediction]:
     """The member ``predictions`` of the answer."""
     return [_render(answer) for answer in answers]
+
+
+def read(prediction: Mapping[str, Any]) -> Answer:
+    """The answer that ``render`` made a prediction of.
+
+    Raises ValueError, KeyError, TypeError, AttributeError or OverflowError for anything else.
+    """
+    label = prediction["label"]
+    if not (label is None or isinstance(label, str)):
+        raise TypeError("a label is a text, or null where there is none")
+    return Answer(
+        label=label,
+        score=_finite(prediction["score"]),
+        # from the highest down, as they were rendered
+        scores=[(name, _finite(score)) for name, score in prediction["scores"].items()],
+        applying=prediction.get("labels"),
+        tokens=int(prediction["tokens"]),
+        truncated=bool(prediction["truncated"]),
+    )
+
+
+def _finite(score: Any) -> float:
+    """JSON has no NaN, and Python's reads and writes it all the same: it must not get to a caller."""
+    number = float(score)
+    if not math.isfinite(number):
+        raise ValueError("a score is a finite number")
+    return number
 
 
 def render_explanation(answer: Answer, explanation: "Explanation", text: str, manifest: Manifest) -> V1Explanation:

@@ -89,7 +89,8 @@ class Bins:
         return [f"up to {edges[0]}", *(f"to {edge}" for edge in edges[1:]), f"above {edges[-1]}"]
 
     def _unknown(self, encoded: "Encoded") -> float:
-        return sum(window.tolist().count(self.unknown_id) for window in encoded.windows) / max(1, encoded.cost)
+        unknown: int = sum(window.tolist().count(self.unknown_id) for window in encoded.windows)
+        return unknown / max(1, encoded.cost)
 
 
 def baseline_counts(manifest: "Manifest") -> Counts:

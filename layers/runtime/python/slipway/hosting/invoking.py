@@ -1,4 +1,4 @@
-"""What a request and its router ask of AWS: an endpoint's answer, and how many requests there are."""
+"""What a request, a shard and the router ask of AWS: an endpoint's answer, and how many requests there are."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +8,12 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from slipway.hosting.calls import refusals
+
 Invoke = Callable[[bytes], bytes]
 _CONNECT_SECONDS = 1.0
 _CALLS = 4  # at once
+_ANSWER_SECONDS = 900  # that a shard may take once its turn has come; it takes seconds
 
 
 def invoker(endpoint: str, component: str, *, seconds: float) -> Invoke:
@@ -57,3 +60,23 @@ def count_requests(api: str, stage: str, *, end: int, seconds: int) -> float:
         Statistics=["Sum"],
     )
     return float(sum(point["Sum"] for point in found["Datapoints"]))  # no point where nothing came
+
+
+def ask_later(endpoint: str, question: str, *, inference_id: str, wait_seconds: int) -> tuple[str, ...]:
+    """Let an asynchronous endpoint answer the object with the address ``question``, which holds JSON Lines.
+
+    Returns the addresses under which its answer, or the reason for none, will be. A question that has waited for
+    ``wait_seconds`` is forgotten. Throttled calls are tried again. Raises StoreError.
+    """
+    config = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 5})
+    with refusals(f"asking {endpoint}"):
+        told = boto3.client("sagemaker-runtime", config=config).invoke_endpoint_async(
+            EndpointName=endpoint,
+            InputLocation=question,
+            InferenceId=inference_id,
+            ContentType="application/jsonlines",
+            Accept="application/jsonlines",
+            RequestTTLSeconds=wait_seconds,
+            InvocationTimeoutSeconds=_ANSWER_SECONDS,
+        )
+    return tuple(filter(None, (told["OutputLocation"], told.get("FailureLocation"))))
