@@ -4,7 +4,7 @@ Its metrics are AWS's own and those of functions/predict/telemetry.py, by the na
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import aws_cdk as cdk

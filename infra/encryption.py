@@ -99,9 +99,11 @@ def _grant(role: iam.Role, actions: set[str], key: kms.IKey) -> None:
     for action in sorted(actions & _NEEDS.keys()):
         service, uses = _NEEDS[action]
         needed[service] |= set(uses)
-    for service, uses in needed.items():
+    for service, allowed in needed.items():
         through = {"StringEquals": {"kms:ViaService": f"{service}.{cdk.Aws.REGION}.amazonaws.com"}}
-        iam.Grant.add_to_principal(grantee=role, actions=sorted(uses), resource_arns=[key.key_arn], conditions=through)
+        iam.Grant.add_to_principal(
+            grantee=role, actions=sorted(allowed), resource_arns=[key.key_arn], conditions=through
+        )
 
 
 def _let_services_in(key: kms.Key) -> None:

@@ -59,7 +59,7 @@ def _metrics(client: Any, service: str) -> Iterator[dict[str, Any]]:
 
 def _values(client: Any, wanted: Any, span: Span) -> Iterator[tuple[list[datetime], list[float]]]:
     """Times and values of each of ``wanted``, in order."""
-    queries = [
+    queries: list[dict[str, Any]] = [
         {
             "Id": f"m{number}",
             "MetricStat": {
