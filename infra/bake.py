@@ -30,7 +30,10 @@ class Bakes(Construct):
         super().__init__(scope, construct_id)
         self._deployment = deployment
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        self.turn = self._turn(ReleaseSettings(model=deployment.model, model_bucket=store.bucket.bucket_name))
+        settings = ReleaseSettings(
+            model=deployment.model, model_bucket=store.bucket.bucket_name, trusted_keys=deployment.trusted_keys
+        )
+        self.turn = self._turn(settings)
         store.grant_read_model(self.role, model=deployment.model)
         store.grant_move_pointer(self.role, model=deployment.model)
         store.grant_read_bakes(self.role, model=deployment.model)

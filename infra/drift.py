@@ -47,6 +47,7 @@ class Drift(Construct):
             model_bucket=store.bucket.bucket_name,
             log_group=read.log_group_name,
             stage=deployment.stage,
+            trusted_keys=deployment.trusted_keys,
         )
         self.function = self._function(settings)
         self._grant(store, read)

@@ -61,7 +61,7 @@ class StoreStack(cdk.Stack):
 class DataStack(cdk.Stack):
     """Holds ``data``, the files of a stage."""
 
-    def __init__(self, scope: Construct, *, deployment: Deployment, key: kms.IKey | None) -> None:
+    def __init__(self, scope: Construct, *, deployment: Deployment, key: kms.IKey | None = None) -> None:
         super().__init__(scope, f"slipway-{deployment.stage}-data", termination_protection=deployment.retain)
         self.data = DataBucket(self, "Data", retain=deployment.retain, key=key)
         cdk.CfnOutput(self, "DataBucket", value=self.data.bucket.bucket_name)

@@ -18,7 +18,7 @@ from slipway.store import Store
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
 settings = DriftSettings.from_env()
-store = Store(settings.model_bucket, settings.model)
+store = Store(settings.model_bucket, settings.model, trusted_keys=settings.trusted_keys)
 kept = kept_windows(settings.model_bucket, settings.model)
 logs = log_client()
 

@@ -13,7 +13,7 @@ from slipway.store import Store
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
 settings = ReleaseSettings.from_env()
-store = Store(settings.model_bucket, settings.model)
+store = Store(settings.model_bucket, settings.model, trusted_keys=settings.trusted_keys)
 records = Records(settings.model_bucket, settings.model)
 
 

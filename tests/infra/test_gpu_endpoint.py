@@ -172,7 +172,8 @@ def test_the_image_is_staged_from_the_endpoint_and_the_layers_alone(zero: Assemb
     (asset,) = [path for path in zero.directory.glob("asset.*") if (path / ENDPOINT.source / "Dockerfile").exists()]
     staged = {str(path.relative_to(asset)) for path in asset.rglob("*") if path.is_file()} - {".dockerignore"}
     assert not {file for file in staged if not file.startswith((f"{ENDPOINT.source}/", "layers/"))} - {
-        "functions/__init__.py"
+        "functions/__init__.py",
+        "functions/sbom.py",
     }
     assert not [file for file in staged if "__pycache__" in file]
 

@@ -62,9 +62,11 @@ def test_only_spark_deletes_and_nobody_deletes_models(everything: list[Grant]) -
     assert all("/outbox/tickets/*" in resource for _, resource in deleting)
 
 
-def test_models_are_written_by_nobody_but_for_the_pulse_of_traffic(everything: list[Grant]) -> None:
+def test_of_models_only_the_pulse_of_traffic_and_a_bake_s_pointer_are_written(everything: list[Grant]) -> None:
     written = {g.resource for g in everything if g.action == "s3:PutObject" and "ModelStore" in g.resource}
-    assert written == {"{slipway-prod-store ModelStoreBucket.Arn}/models/tickets/traffic.json"}
+    bucket = "{slipway-prod-store ModelStoreBucket.Arn}"
+    models = {resource.removeprefix(bucket) for resource in written if resource.startswith(f"{bucket}/models/")}
+    assert models == {"/models/tickets/traffic.json", "/models/tickets/live.json", "/models/tickets/ledger/*"}
 
 
 def test_no_role_can_become_another_or_change_what_is_allowed(everything: list[Grant]) -> None:

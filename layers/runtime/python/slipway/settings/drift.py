@@ -16,3 +16,4 @@ class DriftSettings(Environment):
     model_bucket: str
     log_group: str
     stage: str
+    trusted_keys: str = ""  # as in ``Settings``
