@@ -101,7 +101,7 @@ def test_torch_and_its_kin_are_imported_only_by_model_build(path: Path) -> None:
     [
         ("onnxruntime", ["predictor.py"]),
         ("boto3", ["cloudwatch.py", "calls.py", "invoking.py", "objects.py", "workflows.py"]),
-        ("botocore", ["cloudwatch.py", "credentials.py", "calls.py", "invoking.py", "objects.py", "workflows.py"]),
+        ("botocore", ["credentials.py", "cloudwatch.py", "calls.py", "invoking.py", "objects.py", "workflows.py"]),
         ("obstore", ["quick_objects.py"]),
         ("tokenizers", ["encoding.py"]),
         ("pyarrow", ["parquet.py"]),
