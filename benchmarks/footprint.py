@@ -128,7 +128,7 @@ def pruning() -> str:
     """What the Dockerfile does to the packages between installing and compiling them, as a shell command."""
     joined = (_FUNCTION / "Dockerfile").read_text().replace("\\\n", " ")
     (install,) = (line for line in joined.splitlines() if line.startswith("RUN") and " pip install " in line)
-    return " && ".join(step for step in install.split("&&")[1:] if "compileall" not in step)
+    return " && ".join(step for step in install.split("&&")[1:] if "compileall" not in step and "sbom" not in step)
 
 
 def _files(name: str) -> Iterator[tuple[Path, Path]]:

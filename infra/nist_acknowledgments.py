@@ -12,7 +12,7 @@ _PACK = "NIST.800.53.R5"
 _DECIDED = {
     "IAMNoInlinePolicy": (
         "Each policy is one role's alone, made and removed with it; a managed one could be attached to others. "
-        "All of them are listed in tests/infra/roles.txt."
+        "All of them are listed in tests/infra/roles.list."
     ),
     "LambdaConcurrency": (
         "Functions share the account's pool, and API Gateway's throttle bounds them; the argument reserved_concurrency "

@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from hashlib import sha256
 from pathlib import Path
 
@@ -101,13 +101,33 @@ speed = 0.01
 
 
 @pytest.fixture(scope="session")
-def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_base(tmp_path_factory.mktemp("base"))
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tiny base, its configuration and both versions lie: for all processes, and for the next run as well."""
+    cache: pytest.Cache | None = getattr(request.config, "cache", None)
+    mine = sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    directory = cache.mkdir(f"tiny-{mine}") if cache else tmp_path_factory.mktemp("tiny")
+    with _alone(directory):
+        if not (directory / "tiny.toml").exists():
+            write_tiny_config(directory, write_tiny_base(directory / "base"), tiny_rows())
+    return directory
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """No other process is in such a block meanwhile."""
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
-def tiny_config(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
-    return write_tiny_config(tmp_path_factory.mktemp("config"), tiny_base, tiny_rows())
+def tiny_base(kept: Path) -> Path:
+    return kept / "base"
+
+
+@pytest.fixture(scope="session")
+def tiny_config(kept: Path) -> Path:
+    return kept / "tiny.toml"
 
 
 def run_build(config: Path, out: Path, *overrides: str, rebuild: bool = True) -> Path:
@@ -123,32 +143,21 @@ def run_build(config: Path, out: Path, *overrides: str, rebuild: bool = True) ->
 
 
 @pytest.fixture(scope="session")
-def tiny_artifact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_artifact(kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first of two versions."""
-    return built_once(request.config, tmp_path_factory.mktemp("first"), "train.seed=13")
+    return built_once(kept, tmp_path_factory.mktemp("first"))
 
 
 @pytest.fixture(scope="session")
-def second_artifact(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_artifact: Path
-) -> Path:
+def second_artifact(kept: Path, tmp_path_factory: pytest.TempPathFactory, tiny_artifact: Path) -> Path:
     """Another version of the same model, a later one."""
-    return built_once(request.config, tmp_path_factory.mktemp("second"), "train.seed=14")
+    return built_once(kept, tmp_path_factory.mktemp("second"), "train.seed=14")
 
 
-def built_once(config: pytest.Config, own: Path, override: str) -> Path:
-    """A copy in ``own`` of the artifact, which one process builds and all take, and the next run as well.
-
-    ``slipway build`` builds anew whenever code, data or configuration changed since: it goes by their fingerprint.
-    """
-    cache: pytest.Cache | None = getattr(config, "cache", None)
-    kept = cache.mkdir(f"tiny-{sha256(Path(__file__).read_bytes()).hexdigest()[:12]}") if cache else own
-    with (kept / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        base = kept / "base"
-        if not (base / "config.json").exists():
-            shutil.copytree(write_tiny_base(own / "base"), base, dirs_exist_ok=True)
-        artifact = run_build(write_tiny_config(kept, base, tiny_rows()), kept / "out", override, rebuild=False)
+def built_once(kept: Path, own: Path, *overrides: str) -> Path:
+    """A copy in ``own`` of the artifact, which is built anew whenever code, data or configuration changed since."""
+    with _alone(kept):
+        artifact = run_build(kept / "tiny.toml", kept / "out", *overrides, rebuild=False)
         return Path(shutil.copytree(artifact, own / "demo" / artifact.name))
 
 

@@ -7,10 +7,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from email.message import Message
 
-from google.protobuf.message import DecodeError
-
-from functions.endpoint import inference_pb2 as pb
-from functions.endpoint.grpc_tensors import to_body
 from functions.predict.gateway import Request
 from functions.predict.gpu import GpuFailure, read_answers
 from slipway.artifact import Manifest
@@ -55,6 +51,12 @@ def body_tei(data: bytes) -> None:
 
 
 def message_grpc(data: bytes) -> None:
+    """In a process without other messages of the protocol's name: those of tritonclient have it too."""
+    from google.protobuf.message import DecodeError
+
+    from functions.endpoint import inference_pb2 as pb
+    from functions.endpoint.grpc_tensors import to_body
+
     with suppress(RequestError, DecodeError):
         body, header = to_body(pb.ModelInferRequest.FromString(data))
         _require_texts(v2.parse(body, LIMITS, header).request.texts)

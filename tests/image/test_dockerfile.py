@@ -5,8 +5,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for folder in ("layers", "functions") for path in (ROOT / folder).rglob("*.py")]
-# Of functions/release: zips, which have Lambda's own boto3.
-ELSEWHERE = {"sagemaker", "cloudwatch"}
+# Of functions/release and functions/drift: zips, which have Lambda's own boto3.
+ELSEWHERE = {"sagemaker", "cloudwatch", "logs"}
 DOCKERFILE = (ROOT / "functions/predict/Dockerfile").read_text()
 
 

@@ -1,6 +1,6 @@
-"""Every action and resource of every role, as a table to read and to review: ``roles.txt`` beside this.
+"""Every action and resource of every role, as a table to read and to review: ``roles.list`` beside this.
 
-    python -m tests.infra.roles > tests/infra/roles.txt
+    python -m tests.infra.roles > tests/infra/roles.list
 
 A deployment with more in it has the lines of the former ones too; only what it adds is printed.
 """
@@ -21,7 +21,7 @@ from infra.settings import Deployment
 from infra.stacks import add_stacks
 from tests.infra.conftest import cdk_context
 
-TABLE = Path(__file__).with_name("roles.txt")
+TABLE = Path(__file__).with_name("roles.list")
 JWT = {"auth": "jwt", "jwt_issuer": "https://issuer.example", "jwt_audience": "tickets"}
 GPU = {"gpu": "scale-to-zero", "gpu_async": True}
 # Arguments beside stage=prod and model=tickets. A pair of settings that add nothing to each other is one deployment.
@@ -62,7 +62,7 @@ def grants(**arguments: object) -> frozenset[Grant]:
 def table() -> str:
     """The whole table: deployment by deployment what each adds, role by role."""
     lines, known = (
-        [(__doc__ or "").splitlines()[0], "Made by: python -m tests.infra.roles > tests/infra/roles.txt"],
+        [(__doc__ or "").splitlines()[0], "Made by: python -m tests.infra.roles > tests/infra/roles.list"],
         set(),
     )
     for arguments in DEPLOYMENTS:

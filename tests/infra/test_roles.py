@@ -37,7 +37,7 @@ def everything() -> list[Grant]:
 
 
 def test_every_action_and_resource_of_every_role_is_in_the_reviewed_table() -> None:
-    assert table() == TABLE.read_text(), "review the change: python -m tests.infra.roles > tests/infra/roles.txt"
+    assert table() == TABLE.read_text(), "review the change: python -m tests.infra.roles > tests/infra/roles.list"
 
 
 def test_no_action_is_a_pattern(everything: list[Grant]) -> None:

@@ -60,7 +60,7 @@ def test_a_version_is_published_promoted_used_and_rolled_back(
     first, second = tiny_artifact.name, second_artifact.name
     for artifact in (tiny_artifact, second_artifact):
         published = slipway("publish", artifact, "--bucket", bucket, "--json")
-        assert published.document == {"model": "demo", "version": artifact.name, "bucket": bucket}
+        assert published.document == {"model": "demo", "version": artifact.name, "bucket": bucket, "signed_by": None}
     assert slipway("history", *IN_STORE, "--json").document == []
     assert slipway("promote", first, *IN_STORE, "--by", "ada", "--why", "first", "--json").document["version"] == first
     latest = max(first, second)

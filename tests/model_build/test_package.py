@@ -95,7 +95,7 @@ def test_what_the_manifest_says_is_what_was_asked_for(tiny_artifact: Path) -> No
         assert set(by_variant) == set(VARIANTS)
     assert manifest.metrics["test"]["int8"]["accuracy"] > 0.8
     assert all(Gate(**{k: v for k, v in gate.items() if k != "passed"}).passed for gate in manifest.gates)
-    assert len(manifest.gates) == 7
+    assert len(manifest.gates) == 8
     assert set(manifest.tolerances) == set(VARIANTS)
 
 

@@ -14,6 +14,7 @@ from functions.predict.shadowing import Shadowing
 from slipway.client import Client, NotSent, RequestRefused, Unauthorized
 from slipway.errors import UnknownResource
 from slipway.predictor import Predictor
+from slipway.releases import new_live
 from slipway.settings import Settings
 from tests.browser.gateway import KEY, STAGE, Gateway
 
@@ -35,7 +36,9 @@ class _OneModel:
         return self
 
     def choose(self, request_id: str) -> Chosen:
-        return Chosen(self._predictor, "live")
+        version = self._predictor.manifest.version
+        live = new_live(version, "promote", by="test", why="", after=None)
+        return Chosen(self._predictor, "live", live, self._predictor)
 
     def version(self, version: str) -> Predictor:
         if version not in ("live", self._predictor.manifest.version):

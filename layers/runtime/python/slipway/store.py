@@ -116,7 +116,7 @@ class Store:
         version, ArtifactError if one of its files is missing, or as ``manifest`` does.
         """
         target = into / version
-        if (target / MANIFEST).exists():
+        if VERSION.fullmatch(version) and (target / MANIFEST).exists():  # a longer name is more than a path may be
             return target
         manifest = self._manifest_bytes(version)
         parsed = self._parsed(version, manifest)
