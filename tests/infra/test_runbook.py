@@ -12,12 +12,12 @@ from tests.infra.conftest import ROOT, Assembly, Synthesize
 
 RUNBOOK = (ROOT / "docs/runbook.md").read_text("utf-8")
 KINDS = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
-EVERYTHING = {"gpu": "scale-to-zero", "gpu_async": "true", "spark_max_vcpus": 16, "alarm_email": "oncall@example.com"}
+EVERYTHING = {"gpu": "scale-to-zero", "gpu_async": "true", "alarm_email": "oncall@example.com"}  # Spark has no alarm
 
 
 @pytest.fixture(scope="module")
 def everything(synthesize: Synthesize) -> Assembly:
-    """All that a deployment can have, and somebody to tell."""
+    """All of a deployment that has alarms, and somebody to tell."""
     return synthesize(stage="prod", model="tickets", runbook_url="https://wiki.example.com/runbook", **EVERYTHING)
 
 
