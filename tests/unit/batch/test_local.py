@@ -25,19 +25,22 @@ ROWS = 60_000  # three shards
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("files") / "films.csv"
+    return films(tmp_path_factory.mktemp("files") / "films.csv", ROWS)
+
+
+def films(path: Path, rows: int) -> Path:
     with path.open("w", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(["id", "text"])
-        writer.writerows([row, f"a {'superb' if row % 3 else 'awful'} film\nnumber {row % 50}"] for row in range(ROWS))
+        writer.writerows([row, f"a {'superb' if row % 3 else 'awful'} film\nnumber {row % 50}"] for row in range(rows))
     return path
 
 
 @pytest.fixture
-def start(file: Path, tiny_artifact: Path) -> Callable[[Path], subprocess.Popen[str]]:
+def start(file: Path, tiny_artifact: Path) -> Callable[..., subprocess.Popen[str]]:
     """Run the command in a session of its own."""
 
-    def run(out: Path) -> subprocess.Popen[str]:
+    def run(out: Path, file: Path = file) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "model_build", "score", str(file), "--artifact", str(tiny_artifact)]
         return subprocess.Popen(
             [*command, "--out", str(out), "--json"], cwd=ROOT, text=True, stdout=subprocess.PIPE, start_new_session=True
@@ -104,7 +107,7 @@ def test_a_damaged_artifact_is_named_before_anything_is_scored(tiny_artifact: Pa
 
 @pytest.mark.slow
 def test_killed_ten_times_at_random_the_results_are_those_of_an_undisturbed_run(
-    start: Callable[[Path], subprocess.Popen[str]], tmp_path: Path
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     whole = start(tmp_path / "whole")
     document: dict[str, Any] = json.loads(whole.communicate(timeout=300)[0])
@@ -126,17 +129,17 @@ def test_killed_ten_times_at_random_the_results_are_those_of_an_undisturbed_run(
 
 
 @pytest.mark.slow
-def test_interrupted_it_keeps_what_it_has(start: Callable[[Path], subprocess.Popen[str]], tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    run = start(out)
+def test_interrupted_it_keeps_what_it_has(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    out, file = tmp_path / "out", films(tmp_path / "films.csv", 4 * ROWS)
+    run = start(out, file)
     deadline = time.monotonic() + 120
-    while not marks(out):  # the first of three shards is done
+    while not marks(out):  # the first of twelve shards is done: with three, a busy machine saw it when all were
         assert time.monotonic() < deadline
         time.sleep(0.01)
     os.kill(run.pid, signal.SIGINT)
     run.communicate(timeout=60)
     assert run.returncode == 130
     kept = marks(out)
-    again = start(out)
-    assert json.loads(again.communicate(timeout=300)[0])["rows"] == ROWS
+    again = start(out, file)
+    assert json.loads(again.communicate(timeout=300)[0])["rows"] == 4 * ROWS
     assert kept.items() <= marks(out).items()
