@@ -18,7 +18,7 @@ TEXTS = [row["text"] for row in tiny_rows(seed=5, count=30)]
 
 def test_a_cpu_opens_what_the_manifest_says(engine: Engine, tiny_artifact: Path) -> None:
     assert engine.backend == f"cpu-{read_manifest(tiny_artifact).serve}"
-    assert (engine.bounds.batch_tokens, engine.bounds.run_tokens) == (CPU.pack_tokens, CPU.run_tokens)
+    assert (engine.bounds.batch_tokens, engine.bounds.run_tokens) == (2 * CPU.pack_tokens, CPU.run_tokens)
 
 
 def test_settings_bound_the_batches(tiny_artifact: Path) -> None:
@@ -72,4 +72,4 @@ def test_warming_up_computes_the_largest_batch(engine: Engine, monkeypatch: pyte
     run = engine.predictor._network._run
     monkeypatch.setattr(engine.predictor._network, "_run", lambda batch: (shapes.append(batch.shape), run(batch))[1])
     warm_up(engine)
-    assert shapes == [(CPU.pack_tokens // 32, 32)]
+    assert shapes == [(2 * CPU.pack_tokens // 32, 32)]
