@@ -85,4 +85,11 @@ def _numbers(values: Sequence[Any], kind: str) -> bytes:
 
 
 def _values(parameters: Mapping[str, pb.InferParameter]) -> dict[str, Any]:
-    return {name: getattr(value, value.WhichOneof("parameter_choice") or "") for name, value in parameters.items()}
+    return {name: _value(name, value) for name, value in parameters.items()}
+
+
+def _value(name: str, parameter: pb.InferParameter) -> Any:
+    choice = parameter.WhichOneof("parameter_choice")
+    if choice is None:
+        raise InvalidRequest(f"The parameter {name[:64]!r} has no value.", field="parameters")
+    return getattr(parameter, choice)

@@ -134,6 +134,7 @@ def test_typed_contents_are_answered_by_typed_contents(stub: Any) -> None:
         (message(inputs=[tensor()], raw_input_contents=[b"\x01\0\0\0\xff"]), "INVALID_ARGUMENT", "not UTF-8"),
         (message(raw_input_contents=[b"\x04\0\0\0good"]), "INVALID_ARGUMENT", "Send all tensors raw, or none"),
         (message(parameters={"top_k": service_pb2.InferParameter(int64_param=1)}), "INVALID_ARGUMENT", "top_k"),
+        (message(parameters={"truncate": service_pb2.InferParameter()}), "INVALID_ARGUMENT", "'truncate' has no value"),
     ],
 )
 def test_errors_have_the_code_that_fits(stub: Any, request_message: Any, code: str, words: str) -> None:

@@ -61,6 +61,7 @@ def test_any_header_is_a_number_of_seconds(value: str, date: str) -> None:
         ("Mon, 23 Nov 2026 12:02:00 -0000", 120.0),
         ("Mon, 23 Nov 2026 11:59:00 GMT", 0.0),
         ("Monday, 23-Nov-26 12:02:00 GMT", 120.0),
+        ("1 Oct 2026 7:" + "9" * 40, 0.0),  # found by fuzzing
     ],
 )
 def test_retry_after_has_seconds_or_a_date(value: str, seconds: float) -> None:

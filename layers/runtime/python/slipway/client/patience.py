@@ -73,6 +73,6 @@ def read_retry_after(headers: Message) -> float:
 def _date(value: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year, an hour or a minute of many digits
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
