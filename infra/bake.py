@@ -5,8 +5,6 @@ The workflow knows nothing of releases: it hands the function back what it retur
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_ssm as ssm
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
@@ -15,11 +13,10 @@ from constructs import Construct
 from infra.alarms import alarm_at
 from infra.log_groups import log_group
 from infra.model_store import ModelStore
-from infra.packaging import FunctionCode, runtime_layer, zipped_function
 from infra.settings import Deployment
+from infra.zip_function import ZipFunction, release_code
 from slipway.settings.release import ReleaseSettings
 
-_TIMEOUT = cdk.Duration.minutes(1)
 _LONGEST = cdk.Duration.days(14)  # five steps of twelve hours, each with two days of patience, are twelve days
 
 
@@ -29,11 +26,19 @@ class Bakes(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, deployment: Deployment, store: ModelStore) -> None:
         super().__init__(scope, construct_id)
         self._deployment = deployment
-        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         settings = ReleaseSettings(
             model=deployment.model, model_bucket=store.bucket.bucket_name, trusted_keys=deployment.trusted_keys
         )
-        self.turn = self._turn(settings)
+        made = ZipFunction(
+            self,
+            "Turn",
+            code=release_code("bake"),
+            settings=settings,
+            deployment=deployment,
+            description=f"Bakes of the model {deployment.model}: one turn",
+            memory_mb=512,
+        )
+        self.turn, self.role = made.function, made.role
         store.grant_read_model(self.role, model=deployment.model)
         store.grant_move_pointer(self.role, model=deployment.model)
         store.grant_read_bakes(self.role, model=deployment.model)
@@ -48,29 +53,6 @@ class Bakes(Construct):
             string_value=self.workflow.state_machine_arn,
         )
         self.alarm = self._alarm()
-
-    def _turn(self, settings: ReleaseSettings) -> lambda_.Function:
-        logs = log_group(self, "Logs", deployment=self._deployment)
-        logs.grant_write(self.role)
-        made = zipped_function(
-            self,
-            "Turn",
-            code=FunctionCode(source="functions/release", handler="functions.release.bake.handler"),
-            deployment=self._deployment,
-            options={
-                "description": f"Bakes of the model {self._deployment.model}: one turn",
-                "environment": settings.to_env(),
-                "memory_size": 512,
-                "timeout": _TIMEOUT,
-                "tracing": lambda_.Tracing.ACTIVE,
-                "log_group": logs,
-                "logging_format": lambda_.LoggingFormat.JSON,
-                "role": self.role,
-            },
-        )
-        if not self._deployment.local:
-            made.add_layers(runtime_layer(self, "Runtime"))
-        return made
 
     def _workflow(self) -> sfn.StateMachine:
         logs = log_group(self, "WorkflowLogs", deployment=self._deployment)

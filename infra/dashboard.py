@@ -49,7 +49,7 @@ class Dashboard(Construct):
         self.dashboard.add_widgets(self._traffic(), self._errors(), self._cost())
         self.dashboard.add_widgets(self._latency(), self._stages())
         self.dashboard.add_widgets(self._labels(), self._confidence(), self._abstentions())
-        self.dashboard.add_widgets(self._versions(), self._split(), self._shadow())
+        self.dashboard.add_widgets(self._versions(), self._split(), self._candidates())
         self.dashboard.add_widgets(self._starts(), self._jobs())
 
     # --- what comes in and goes out
@@ -142,9 +142,9 @@ class Dashboard(Construct):
         right = [self._each("kind", "GpuFallbacks", "Sum")]
         return _graph("CPU and GPU, texts; requests that fell back", left, right=right, stacked=True)
 
-    def _shadow(self) -> cloudwatch.GraphWidget:
-        names = ("ShadowTexts", "ShadowDisagreements", "ShadowDropped", "ShadowFailures")
-        return _graph("Shadow", [self._each("model_version", name, "Sum") for name in names])
+    def _candidates(self) -> cloudwatch.GraphWidget:
+        names = ("CanaryFailures", "ShadowTexts", "ShadowDisagreements", "ShadowDropped", "ShadowFailures")
+        return _graph("Canary and shadow", [self._each("model_version", name, "Sum") for name in names])
 
     def _jobs(self) -> cloudwatch.GraphWidget:
         names = ("ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsTimedOut")

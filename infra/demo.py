@@ -116,7 +116,7 @@ def _upload(cloud: LocalCloud, outputs: Outputs) -> Any:
     s3.put_object(Bucket=outputs.data_bucket, Key=key, Body=file.read_bytes())
     manifest = _wait_for_manifest(s3, outputs.data_bucket, f"{results}manifest.json", began)
     say(f"aws s3 cp s3://{outputs.data_bucket}/{manifest['results'][0]['key']} -")
-    print(s3.get_object(Bucket=outputs.data_bucket, Key=manifest["results"][0]["key"])["Body"].read().decode())
+    print(s3.get_object(Bucket=outputs.data_bucket, Key=manifest["results"][0]["key"])["Body"].read().decode().rstrip())
     return manifest
 
 

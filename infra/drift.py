@@ -8,16 +8,15 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.alarms import alarm_at
 from infra.drift_acknowledgments import acknowledge_drift
-from infra.log_groups import log_group
 from infra.model_store import ModelStore
-from infra.packaging import FunctionCode, runtime_layer, zipped_function
+from infra.packaging import FunctionCode
 from infra.settings import Deployment
+from infra.zip_function import ZipFunction
 from slipway.settings.drift import DriftSettings
 
 DRIFT = FunctionCode(source="functions/drift", handler="functions.drift.handler.handler")
@@ -41,7 +40,6 @@ class Drift(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._deployment = deployment
-        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         settings = DriftSettings(
             model=deployment.model,
             model_bucket=store.bucket.bucket_name,
@@ -49,7 +47,16 @@ class Drift(Construct):
             stage=deployment.stage,
             trusted_keys=deployment.trusted_keys,
         )
-        self.function = self._function(settings)
+        made = ZipFunction(
+            self,
+            "Check",
+            code=DRIFT,
+            settings=settings,
+            deployment=deployment,
+            description=f"Looks for drift in the texts of the model {deployment.model}",
+            timeout=_TIMEOUT,
+        )
+        self.function, self.role = made.function, made.role
         self._grant(store, read)
         self.rule = events.Rule(
             self,
@@ -59,29 +66,6 @@ class Drift(Construct):
             targets=[targets.LambdaFunction(self.function, retry_attempts=2, max_event_age=_HOUR)],
         )
         self.alarms = [self._drifted(), self._blind()]
-
-    def _function(self, settings: DriftSettings) -> lambda_.Function:
-        group = log_group(self, "Logs", deployment=self._deployment)
-        group.grant_write(self.role)
-        function = zipped_function(
-            self,
-            "Function",
-            code=DRIFT,
-            deployment=self._deployment,
-            options={
-                "description": f"Looks for drift in the texts of the model {self._deployment.model}",
-                "environment": settings.to_env(),
-                "memory_size": 256,
-                "timeout": _TIMEOUT,
-                "tracing": lambda_.Tracing.ACTIVE,
-                "log_group": group,
-                "logging_format": lambda_.LoggingFormat.JSON,
-                "role": self.role,
-            },
-        )
-        if not self._deployment.local:
-            function.add_layers(runtime_layer(self, "Runtime"))
-        return function
 
     def _grant(self, store: ModelStore, read: logs.ILogGroup) -> None:
         model = self._deployment.model

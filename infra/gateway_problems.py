@@ -1,12 +1,13 @@
 """What API Gateway itself refuses, before any function runs, said like its other errors: RFC 9457, with a remedy."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from aws_cdk import aws_apigateway as apigateway
 
-_Type = apigateway.ResponseType
+Type = apigateway.ResponseType
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,83 +38,83 @@ _LARGE = "Send fewer or shorter texts in a request, several requests, or use the
 
 GATEWAY_PROBLEMS = (
     GatewayProblem(
-        response_type=_Type.INVALID_API_KEY,
+        response_type=Type.INVALID_API_KEY,
         status=HTTPStatus.FORBIDDEN,
         detail="The API key is missing, unknown, disabled or of another API.",
         remedy=_NO_KEY,
     ),
     GatewayProblem(
-        response_type=_Type.ACCESS_DENIED,
+        response_type=Type.ACCESS_DENIED,
         status=HTTPStatus.FORBIDDEN,
         detail="The caller may not use this API.",
         remedy="Ask the API's owner for access.",
     ),
     GatewayProblem(
-        response_type=_Type.WAF_FILTERED,
+        response_type=Type.WAF_FILTERED,
         status=HTTPStatus.FORBIDDEN,
         detail="The web ACL before this API refused the request: for its rate, its address or what it asks for.",
         remedy="Ask more slowly; if it stays, ask the API's owner what the log of the web ACL says.",
     ),
     GatewayProblem(
         # API Gateway's word for a path or method that no resource serves; its own status for it, 403, misleads.
-        response_type=_Type.MISSING_AUTHENTICATION_TOKEN,
+        response_type=Type.MISSING_AUTHENTICATION_TOKEN,
         status=HTTPStatus.NOT_FOUND,
         detail="This API has no such path or method.",
         remedy="Check the URL: it starts with the ApiUrl that the deployment printed, stage included.",
     ),
     GatewayProblem(
-        response_type=_Type.RESOURCE_NOT_FOUND,
+        response_type=Type.RESOURCE_NOT_FOUND,
         status=HTTPStatus.NOT_FOUND,
         detail="This API has no such path or method.",
         remedy="Check the URL: it starts with the ApiUrl that the deployment printed, stage included.",
     ),
     GatewayProblem(
-        response_type=_Type.REQUEST_TOO_LARGE,
+        response_type=Type.REQUEST_TOO_LARGE,
         status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         detail="The request is larger than API Gateway passes on: 10 MB.",
         remedy=_LARGE,
     ),
     GatewayProblem(
-        response_type=_Type.UNSUPPORTED_MEDIA_TYPE,
+        response_type=Type.UNSUPPORTED_MEDIA_TYPE,
         status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         detail="This content type cannot be read.",
         remedy="Send JSON with the header content-type: application/json.",
     ),
     GatewayProblem(
-        response_type=_Type.THROTTLED,
+        response_type=Type.THROTTLED,
         status=HTTPStatus.TOO_MANY_REQUESTS,
         detail="Requests come faster than this API or this key's usage plan allows.",
         remedy="Retry with growing pauses, send several texts in a request, or ask for a higher rate.",
         headers={"Retry-After": "'1'"},
     ),
     GatewayProblem(
-        response_type=_Type.QUOTA_EXCEEDED,
+        response_type=Type.QUOTA_EXCEEDED,
         status=HTTPStatus.TOO_MANY_REQUESTS,
         detail="The daily quota of this API key is used up.",
         remedy="Wait for midnight UTC, or ask for a higher quota.",
     ),
     GatewayProblem(
-        response_type=_Type.INTEGRATION_TIMEOUT,
+        response_type=Type.INTEGRATION_TIMEOUT,
         status=HTTPStatus.GATEWAY_TIMEOUT,
         detail="The answer took longer than API Gateway waits: 29 seconds.",
         remedy=_LARGE,
     ),
     GatewayProblem(
         # A function over its concurrency, or one that cannot start: worth another try.
-        response_type=_Type.INTEGRATION_FAILURE,
+        response_type=Type.INTEGRATION_FAILURE,
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         detail="The classifier could not be reached.",
         remedy="Retry in a few seconds; if it stays, look at the function's log and its Throttles metric.",
         headers={"Retry-After": "'2'"},
     ),
     GatewayProblem(
-        response_type=_Type.DEFAULT_4_XX,
+        response_type=Type.DEFAULT_4_XX,
         status=HTTPStatus.BAD_REQUEST,
         detail="API Gateway could not accept the request.",
         remedy="Compare the request with the API's documentation.",
     ),
     GatewayProblem(
-        response_type=_Type.DEFAULT_5_XX,
+        response_type=Type.DEFAULT_5_XX,
         status=HTTPStatus.INTERNAL_SERVER_ERROR,
         detail="The API failed to answer.",
         remedy="Retry; if it stays, look for the request id of the x-amzn-requestid header in the function's log.",
@@ -121,81 +122,9 @@ GATEWAY_PROBLEMS = (
 )
 
 
-_BEAR = "Send the header Authorization: Bearer <token>, with a token that the API's issuer gave you for this API."
-_SIGN = "Sign the request with Signature Version 4 for the service execute-api and the API's region."
-_WHO = {"WWW-Authenticate": "'Bearer'"}
-
-# What is refused otherwise, by what the API asks of its callers.
-DOOR_PROBLEMS: dict[str, tuple[GatewayProblem, ...]] = {
-    "api-key": (),
-    "jwt": (
-        GatewayProblem(
-            response_type=_Type.UNAUTHORIZED,
-            status=HTTPStatus.UNAUTHORIZED,
-            detail="The header Authorization is missing or has no bearer token.",
-            remedy=_BEAR,
-            headers=_WHO,
-        ),
-        GatewayProblem(
-            # The authorizer's "no": an answer to who the caller is, for which API Gateway's own status is 403.
-            response_type=_Type.ACCESS_DENIED,
-            status=HTTPStatus.UNAUTHORIZED,
-            detail="The token is not one that this API takes.",
-            remedy=_BEAR,
-            headers={"WWW-Authenticate": "'Bearer error=\"invalid_token\"'"},
-            reason="$context.authorizer.reason",
-        ),
-        *(
-            GatewayProblem(
-                response_type=kind,
-                status=HTTPStatus.SERVICE_UNAVAILABLE,
-                detail="The token could not be checked: its issuer does not answer.",
-                remedy="Retry in half a minute; if it stays, look at the log of the function that checks tokens.",
-                headers={"Retry-After": "'30'"},
-            )
-            for kind in (_Type.AUTHORIZER_FAILURE, _Type.AUTHORIZER_CONFIGURATION_ERROR)
-        ),
-    ),
-    "iam": (
-        GatewayProblem(
-            # Here also what API Gateway says of a request without a signature, to whatever path.
-            response_type=_Type.MISSING_AUTHENTICATION_TOKEN,
-            status=HTTPStatus.FORBIDDEN,
-            detail="The request is not signed.",
-            remedy=_SIGN,
-        ),
-        GatewayProblem(
-            response_type=_Type.INVALID_SIGNATURE,
-            status=HTTPStatus.FORBIDDEN,
-            detail="The signature of the request is wrong.",
-            remedy=_SIGN,
-        ),
-        GatewayProblem(
-            response_type=_Type.EXPIRED_TOKEN,
-            status=HTTPStatus.FORBIDDEN,
-            detail="The credentials that signed the request have expired.",
-            remedy="Get new ones and sign again.",
-        ),
-        GatewayProblem(
-            response_type=_Type.ACCESS_DENIED,
-            status=HTTPStatus.FORBIDDEN,
-            detail="The identity that signed the request may not use this API.",
-            remedy="Ask for execute-api:Invoke on the InvokeArn that the deployment printed.",
-        ),
-    ),
-}
-
-
-def gateway_problems(auth: str) -> tuple[GatewayProblem, ...]:
-    """Those of an API that asks its callers for ``auth``."""
-    problems = {problem.response_type.response_type: problem for problem in GATEWAY_PROBLEMS}
-    problems |= {problem.response_type.response_type: problem for problem in DOOR_PROBLEMS[auth]}
-    return tuple(problems.values())
-
-
-def add_gateway_problems(api: apigateway.RestApi, *, auth: str) -> None:
+def add_gateway_problems(api: apigateway.RestApi, problems: Iterable[GatewayProblem]) -> None:
     """Replace API Gateway's own error bodies by problem documents."""
-    for problem in gateway_problems(auth):
+    for problem in problems:
         api.add_gateway_response(
             f"Problem{problem.response_type.response_type}",
             type=problem.response_type,

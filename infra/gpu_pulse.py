@@ -6,9 +6,9 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.gpu_release import ReleaseFunction
 from infra.model_store import ModelStore
 from infra.settings import Deployment
+from infra.zip_function import ZipFunction, release_code
 from slipway.settings.release import PulseSettings
 
 _EVERY = cdk.Duration.minutes(1)
@@ -27,7 +27,14 @@ class GpuPulse(Construct):
             api_name=api_name,
             api_stage=deployment.stage,
         )
-        made = ReleaseFunction(self, "Pulse", verb="pulse", settings=settings, deployment=deployment)
+        made = ZipFunction(
+            self,
+            "Pulse",
+            code=release_code("pulse"),
+            settings=settings,
+            deployment=deployment,
+            description=f"Counts the requests of the API of the model {deployment.model}",
+        )
         self.role, self.function = made.role, made.function
         iam.Grant.add_to_principal(grantee=self.role, actions=["cloudwatch:GetMetricStatistics"], resource_arns=["*"])
         iam.Grant.add_to_principal(

@@ -10,7 +10,6 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
@@ -18,45 +17,15 @@ from constructs import Construct
 
 from infra.alarms import alarm_at
 from infra.gpu_names import hosting_arn
-from infra.log_groups import log_group
 from infra.model_store import ModelStore
-from infra.packaging import FunctionCode, runtime_layer, zipped_function
 from infra.settings import Deployment
-from slipway.settings.release import ReleaseSettings, RollSettings
+from infra.zip_function import ZipFunction, release_code
+from slipway.settings.release import RollSettings
 
 _TIMEOUT = cdk.Duration.minutes(1)
 _AGAIN = cdk.Duration.minutes(6)  # six times the function's time, as AWS asks of a queue before a function
 _TIMES = 20  # two hours: an update takes one at most
 _COMPLAINTS = ("refused", "taken back")  # functions/release/roll.py logs these
-
-
-class ReleaseFunction(Construct):
-    """``function``, the zip of a module of functions/release, and the ``role`` that grants go to; its ``logs``."""
-
-    def __init__(
-        self, scope: Construct, construct_id: str, *, verb: str, settings: ReleaseSettings, deployment: Deployment
-    ) -> None:
-        super().__init__(scope, construct_id)
-        self.logs = log_group(self, "Logs", deployment=deployment)
-        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        self.logs.grant_write(self.role)
-        self.function = zipped_function(
-            self,
-            "Function",
-            code=FunctionCode(source="functions/release", handler=f"functions.release.{verb}.handler"),
-            deployment=deployment,
-            options={
-                "description": f"The GPU endpoint of the model {deployment.model}: {verb}",
-                "environment": settings.to_env(),
-                "memory_size": 256,
-                "timeout": _TIMEOUT,
-                "tracing": lambda_.Tracing.ACTIVE,
-                "log_group": self.logs,
-                "logging_format": lambda_.LoggingFormat.JSON,
-                "role": self.role,
-                "layers": [runtime_layer(self, "Runtime")],
-            },
-        )
 
 
 class GpuRelease(Construct):
@@ -74,7 +43,14 @@ class GpuRelease(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._model = deployment.model
-        self.roll = ReleaseFunction(self, "Roll", verb="roll", settings=settings, deployment=deployment)
+        self.roll = ZipFunction(
+            self,
+            "Roll",
+            code=release_code("roll"),
+            settings=settings,
+            deployment=deployment,
+            description=f"Rolls the GPU endpoint of the model {deployment.model} to what is live",
+        )
         store.grant_read_model(self.roll.role, model=deployment.model)
         self._grant(settings, execution)
         fourteen = cdk.Duration.days(14)

@@ -15,9 +15,10 @@ from infra.gpu_endpoint import GpuEndpoint
 from infra.gpu_model import GpuContainer, GpuModel, LiveVersion
 from infra.gpu_names import api_stack_name, gpu_prefix
 from infra.gpu_pulse import GpuPulse
-from infra.gpu_release import GpuRelease, ReleaseFunction
+from infra.gpu_release import GpuRelease
 from infra.model_store import ModelStore
 from infra.settings import Deployment
+from infra.zip_function import ZipFunction, release_code
 from slipway.settings.endpoint import EndpointSettings
 from slipway.settings.release import ReleaseSettings, RollSettings
 
@@ -52,13 +53,20 @@ class GpuStack(cdk.Stack):
         acknowledge_gpu(self, deployment=deployment)
         self._outputs()
 
-    def _deployed(self) -> ReleaseFunction:
+    def _deployed(self) -> ZipFunction:
         settings = ReleaseSettings(
             model=self._deployment.model,
             model_bucket=self._store.bucket.bucket_name,
             trusted_keys=self._deployment.trusted_keys,
         )
-        made = ReleaseFunction(self, "Deployed", verb="deployed", settings=settings, deployment=self._deployment)
+        made = ZipFunction(
+            self,
+            "Deployed",
+            code=release_code("deployed"),
+            settings=settings,
+            deployment=self._deployment,
+            description=f"Tells a deployment which version of the model {self._deployment.model} is live",
+        )
         self._store.grant_read_model(made.role, model=self._deployment.model)
         return made
 

@@ -8,6 +8,7 @@ from aws_cdk import aws_certificatemanager as acm
 from constructs import Construct
 
 from infra.door import TokenDoor, caller_field, method_options, open_page
+from infra.door_problems import gateway_problems
 from infra.gateway_problems import add_gateway_problems
 from infra.log_groups import log_group
 from infra.predict_function import TIMEOUT, PredictFunction
@@ -51,7 +52,7 @@ class PredictApi(Construct):
         self.api = self._rest_api(deployment)
         self._keep_execution_logs(deployment)
         self.api.node.try_remove_child("Endpoint")  # an output beside our own ApiUrl
-        add_gateway_problems(self.api, auth=deployment.auth)
+        add_gateway_problems(self.api, gateway_problems(deployment.auth))
         self.usage_plan = self._usage_plan(deployment) if deployment.auth == "api-key" else None
         self.api_key = self._api_key(self.usage_plan) if self.usage_plan else None
         stage = self.api.deployment_stage

@@ -59,7 +59,7 @@ class Worker:
             )
         try:
             self.versions: list[str] = self._receive()["ready"]
-        except BaseException:
+        except BaseException:  # raised again: no process is left behind, by Ctrl-C either
             self.close()
             raise
 

@@ -3,18 +3,16 @@
 The runtime writes the message of an exception into the log, and Step Functions into the execution's history.
 """
 
-import traceback
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Any, TypeVar
 
 from aws_lambda_powertools import Logger
 
+from slipway.crashes import frames_of
 from slipway.errors import SlipwayError
 
 _Answer = TypeVar("_Answer")
-_FRAMES = 8
 
 
 class Crashed(Exception):
@@ -36,10 +34,8 @@ def without_texts(
                 return handler(event, context)
             except SlipwayError:
                 raise
-            except Exception as error:
-                frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-                told = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
-                logger.error("crashed", error_type=type(error).__name__, frames=told)
+            except Exception as error:  # whatever it is: the retry is the workflow's
+                logger.error("crashed", error_type=type(error).__name__, frames=frames_of(error))
                 crash = Crashed(type(error).__name__)
             raise crash  # outside of the handling, or its context would bring the message along
 

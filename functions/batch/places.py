@@ -12,7 +12,7 @@ from slipway.objects import Objects, s3_client
 from slipway.predictor import REPLAY_TOKENS, Predictor, load_predictor
 from slipway.settings import function_vcpus
 from slipway.settings.batch import BatchSettings
-from slipway.store import Store
+from slipway.versions import Versions
 
 settings = BatchSettings.from_env()
 client = s3_client()
@@ -37,8 +37,8 @@ def plan_in(folder: str) -> Plan:
 @lru_cache(1)
 def predictor_of(version: str) -> Predictor:
     """A version of this deployment's model, loaded once a process."""
-    store = Store(settings.model_bucket, settings.model, client, trusted_keys=settings.trusted_keys)
-    directory = store.fetch(version, None, _cache)
+    versions = Versions(settings.model_bucket, settings.model, client, trusted_keys=settings.trusted_keys)
+    directory = versions.fetch(version, None, _cache)
     return load_predictor(directory, threads=function_vcpus(), replay_tokens=REPLAY_TOKENS)
 
 

@@ -5,9 +5,9 @@ import json
 import logging
 import sys
 import time
-import traceback
-from pathlib import Path
 from typing import Any
+
+from slipway.crashes import frames_of
 
 logger = logging.getLogger("slipway.endpoint")
 
@@ -50,5 +50,4 @@ def report_to_log(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None
 
 
 def _describe(error: BaseException) -> dict[str, Any]:
-    frames = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
-    return {"error_type": type(error).__name__, "frames": frames[-8:]}
+    return {"error_type": type(error).__name__, "frames": frames_of(error)}

@@ -4,13 +4,11 @@ import json
 import os
 import sys
 import time
-import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quoted
 from logging import LogRecord
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aws_lambda_powertools import Logger
@@ -106,7 +104,9 @@ def record_shadow_loss(version: str, dropped: bool) -> None:
 
 def record_canary_failure(version: str, error: Exception) -> None:
     """Log and count a request that a canary failed at, and that the live version was asked for instead."""
-    logger.warning("canary failed", model_version=version, error_type=type(error).__name__, frames=_frames(error))
+    from slipway.crashes import frames_of  # no start needs it
+
+    logger.warning("canary failed", model_version=version, error_type=type(error).__name__, frames=frames_of(error))
     _count({"CanaryFailures": 1}, model_version=version)
 
 
@@ -135,13 +135,10 @@ def record_cold_start(milliseconds: float) -> None:
 
 
 def record_crash(error: BaseException) -> None:
-    """Log where an unforeseen error came from. Not its message: that may quote the text it stumbled over."""
-    logger.error("crashed", error_type=type(error).__name__, frames=_frames(error))
+    """Log where an unforeseen error came from."""
+    from slipway.crashes import frames_of  # no start needs it
 
-
-def _frames(error: BaseException) -> list[str]:
-    frames = traceback.extract_tb(error.__traceback__)
-    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames][-8:]
+    logger.error("crashed", error_type=type(error).__name__, frames=frames_of(error))
 
 
 def _count(values: Mapping[str, int], **dimensions: str) -> None:

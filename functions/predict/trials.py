@@ -96,7 +96,7 @@ def _ask_live(trial: Trial, live: "Predictor", ask: Ask) -> "Answered":
         answered, milliseconds = _timed(ask, live)
     except RequestError:
         raise
-    except Exception:
+    except Exception:  # counted, and raised again
         trial.live_failed()
         raise
     trial.live_answered(milliseconds)

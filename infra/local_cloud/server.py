@@ -78,7 +78,7 @@ class Server:
             found = self._spawn(command, port=port, env=env)
             try:
                 self._wait(port, seconds)
-            except BaseException:
+            except BaseException:  # raised again: no server is left behind, by Ctrl-C either
                 self.stop()
                 raise
             return found

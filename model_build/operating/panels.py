@@ -11,6 +11,12 @@ ABSTAINED = "(abstained)"  # the label that functions/predict/telemetry.py gives
 _MOST = 8  # series of a panel; the rest is one
 _HANDLER_MS = 0.36  # beside the answer itself, as `slipway cost` reckons
 _BY_VERSION = ("model_version", "backend")
+_CANDIDATES = {
+    "requests that the canary failed at": "CanaryFailures",
+    "texts that the shadow scored": "ShadowTexts",
+    "with another label": "ShadowDisagreements",
+    "requests that it failed at": "ShadowFailures",
+}
 
 
 class Panel(NamedTuple):
@@ -77,7 +83,7 @@ def panels(readings: Readings, *, memory_mb: int) -> list[Panel]:
     of, by = readings.of, readings.by
     errors = {f"5xx {kind}": series for kind, series in by(("kind",), "Errors").items()}
     errors |= {f"4xx {kind}": series for kind, series in by(("kind",), "Refusals").items()}
-    shadow = {name: by(("model_version",), f"Shadow{name}") for name in ("Texts", "Disagreements", "Failures")}
+    candidates = {name: by(("model_version",), metric) for name, metric in _CANDIDATES.items()}
     answered = of("Latency", "SampleCount")
     encode = _each(_part, of("Encode"), answered)
     whole = _each(_part, of("Latency"), answered)
@@ -99,7 +105,7 @@ def panels(readings: Readings, *, memory_mb: int) -> list[Panel]:
         Panel("Requests, by version and backend", "requests", _few(by(_BY_VERSION, "Latency", "SampleCount")), True),
         Panel("CPU and GPU", "texts", {"CPU": cpu, "GPU": gpu}, True),
         Panel("Fallbacks to the CPU, by kind", "requests", _few(by(("kind",), "GpuFallbacks")), True),
-        Panel("Shadow", "texts", {name.lower(): _sum(found) for name, found in shadow.items() if found}),
+        Panel("Canary and shadow", "", {name: _sum(found) for name, found in candidates.items() if found}),
     ]
 
 

@@ -24,6 +24,7 @@ STATISTICS: Mapping[str, tuple[str, ...]] = {
     "ShadowDisagreements": ("Sum",),
     "ShadowDropped": ("Sum",),
     "ShadowFailures": ("Sum",),
+    "CanaryFailures": ("Sum",),
 }
 
 

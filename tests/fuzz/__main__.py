@@ -98,7 +98,7 @@ def _run_mutation(name: str, seconds: float, findings: Path) -> None:
         data = mutated(chooser, good)
         try:
             target(data)
-        except BaseException:
+        except BaseException:  # a finding, whatever it is: kept, and raised again
             (findings / f"{name}-crash").write_bytes(data)
             raise
 

@@ -64,7 +64,7 @@ class Container:
             threading.Thread(target=_report_end, args=(process, api), daemon=True).start()
             try:
                 yield api
-            except Exception:
+            except Exception:  # raised again, with the log
                 print(log.read_text())  # pytest shows it with the failure
                 raise
             finally:

@@ -94,7 +94,7 @@ def test_it_runs_in_an_image_where_there_is_nothing_but_python(tmp_path: Path) -
     assert json.loads(done.stdout) == bill("slipway-predict", [report(item())])
 
 
-@pytest.mark.parametrize("image", ["predict", "batch", "endpoint"])
+@pytest.mark.parametrize("image", ["predict", "batch", "endpoint", "authorize"])
 def test_every_image_has_one_of_everything_that_pip_puts_into_it(image: str) -> None:
     lines = (ROOT / f"functions/{image}/Dockerfile").read_text().splitlines()
     installs = [index for index, line in enumerate(lines) if line.startswith("RUN python3 -m pip install")]

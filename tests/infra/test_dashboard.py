@@ -13,8 +13,8 @@ from tests.infra.conftest import Assembly
 PANELS = {
     "Alarms", "Traffic", "Errors, by kind", "$ a million texts, at the prices of us-east-1", "Latency, ms",
     "Latency by stage, mean ms", "Label mix, texts", "Confidence", "Abstentions, % of texts",
-    "Requests, by version and backend", "CPU and GPU, texts; requests that fell back", "Shadow", "Cold starts",
-    "Batch jobs",
+    "Requests, by version and backend", "CPU and GPU, texts; requests that fell back", "Canary and shadow",
+    "Cold starts", "Batch jobs",
 }  # fmt: skip
 
 

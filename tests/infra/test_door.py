@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from infra.gateway_problems import gateway_problems
+from infra.door_problems import gateway_problems
 from infra.settings import Deployment, DeploymentError
 from infra.web_acl import COUNTED, SECRET_HEADERS
 from slipway.settings.authorize import AuthorizeSettings

@@ -9,7 +9,7 @@ from typing import Any
 
 from slipway.bakes.tally import Counts, add
 from slipway.releases import Live
-from slipway.store import open_objects
+from slipway.versions import open_objects
 
 
 class Records:

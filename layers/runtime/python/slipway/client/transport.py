@@ -105,7 +105,7 @@ class Transport:
         connection, response = self._begin(request, end)
         try:
             body = self._read(response, end)
-        except BaseException:
+        except BaseException:  # raised again: a connection in the middle of something is no good to anybody
             connection.close()
             raise
         finally:
@@ -138,7 +138,7 @@ class Transport:
             self._put_headers(connection, request)
             connection.endheaders(request.body)
             return connection.getresponse()
-        except BaseException:
+        except BaseException:  # raised again: a connection in the middle of something is no good to anybody
             connection.close()
             raise
 
