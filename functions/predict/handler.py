@@ -22,6 +22,7 @@ from snapshot_restore_py import register_after_restore
 
 from functions.predict.live import START_WAIT
 from functions.predict.models import Models
+from functions.predict.scratch import Scratch
 from functions.predict.telemetry import begin, logger, record_cold_start, record_shadow
 from slipway.errors import ModelUnavailable
 from slipway.settings import Settings
@@ -31,16 +32,6 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from functions.predict.router import Router
-
-
-def _own_folder() -> Path:
-    """Of this process alone: it removes what it no longer serves. Lambda lets a function write to /tmp only.
-
-    As ``tempfile`` makes one, whose imports take 2 ms.
-    """
-    folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"slipway-{os.urandom(8).hex()}"  # noqa: S108  nobody guesses it
-    folder.mkdir(mode=0o700)
-    return folder
 
 
 def _router() -> "Router | None":
@@ -66,7 +57,6 @@ def _router() -> "Router | None":
     return Router(settings, invoke, rate=Reported(store.pulse))
 
 
-cache = _own_folder()
 settings = Settings.from_env()
 
 
@@ -74,7 +64,8 @@ def _store(model: str) -> Store:
     return Store(settings.model_bucket, model, serving=True, trusted_keys=settings.trusted_keys)
 
 
-models = Models(settings, _store, cache, logger)
+scratch = Scratch(Path(os.environ.get("TMPDIR", "/tmp")))  # noqa: S108  its name there cannot be guessed
+models = Models(settings, _store, scratch, logger)
 models.get(settings.model).begin()  # waits for S3 while the rest is imported
 
 from functions.predict.routes import Service

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
 from functions.predict.loading import LABELS, Loader
+from functions.predict.scratch import Scratch
 from functions.predict.serving import Chosen, Serving, labels_of, size_of
 from slipway.errors import ModelUnavailable, SlipwayError, UnknownResource
 from slipway.releases import Live, choose_shadow, choose_version, release_stack
@@ -55,17 +55,18 @@ class LiveModel:
         settings: Settings,
         *,
         store: Store,
-        cache: Path,
+        scratch: Scratch,
         logger: Logger,
         clock: Callable[[], float] = time.monotonic,
         grown: Callable[[], None] = lambda: None,
     ) -> None:
+        self.scratch = scratch
         self._settings = settings
         self._store = store
         self._logger = logger
         self._clock = clock
         self._grown = grown
-        self._loader = Loader(store, cache, logger, clock)
+        self._loader = Loader(store, scratch, logger, clock)
         self._serving: Serving | None = None
         self._others: dict[str, Predictor] = {}
         self._checked = float("-inf")

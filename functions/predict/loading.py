@@ -8,11 +8,11 @@ from weakref import WeakValueDictionary
 
 from aws_lambda_powertools import Logger
 
+from functions.predict.scratch import KILLED, Scratch
 from slipway.errors import (
     ArtifactError,
     DamagedArtifact,
     ModelUnavailable,
-    SlipwayError,
     StoreError,
     UnknownResource,
     UnknownVersion,
@@ -31,19 +31,24 @@ class Loader:
     """Opens versions of one model. Safe to call from several threads; loads of different versions don't wait for each
     other.
 
-    A version that is in memory anywhere is not opened twice: one that changes its role costs nothing.
+    A version that is in memory anywhere is not opened twice: one that changes its role costs nothing. One that the
+    process before this one did not survive is refused for a while, too: it would take this one along.
     """
 
-    def __init__(self, store: Store, cache: Path, logger: Logger, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, scratch: Scratch, logger: Logger, clock: Callable[[], float]) -> None:
         self.refused: Mapping[str, str] = {}  # replaced, never changed: requests read it meanwhile
         self._store = store
-        self._cache = cache
+        self._scratch = scratch
+        self._cache = scratch.folder / store.model
         self._logger = logger
         self._clock = clock
         self._refused_at: dict[str, float] = {}
         self._open: WeakValueDictionary[str, Predictor] = WeakValueDictionary()
         self._turns: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
         self._lock = threading.Lock()  # of the fields, never held over I/O
+        for model, version in scratch.killers:
+            if model == store.model:
+                self._refuse(version, KILLED, serving=None)
 
     def follow(self, version: str, *, serving: str | None) -> "Predictor | None":
         """A version that ``live.json`` names; None if it is refused, now or less than a minute ago.
@@ -55,7 +60,7 @@ class Loader:
         try:
             return self._load(version)
         except (ArtifactError, UnknownVersion) as error:
-            self._refuse(version, error, serving)
+            self._refuse(version, str(error), serving)
             return None
 
     def named(self, version: str, *, serving: str | None) -> "Predictor":
@@ -75,7 +80,7 @@ class Loader:
                 f"The labels are {', '.join(LABELS)}.",
             ) from error
         except ArtifactError as error:
-            self._refuse(version, error, serving)
+            self._refuse(version, str(error), serving)
             raise ModelUnavailable(f"The version {version} is refused: {error}") from error
         except StoreError as error:
             raise ModelUnavailable("The model store cannot be read now.", remedy="Try again.") from error
@@ -111,7 +116,8 @@ class Loader:
         from slipway.predictor import REPLAY_TOKENS, load_predictor  # at a start, while the files arrive
 
         try:
-            return load_predictor(directory, threads=function_vcpus(), replay_tokens=REPLAY_TOKENS)
+            with self._scratch.at_risk(self._store.model, version):
+                return load_predictor(directory, threads=function_vcpus(), replay_tokens=REPLAY_TOKENS)
         except ArtifactError:
             _remove(directory)  # the next try downloads it again
             raise
@@ -121,11 +127,11 @@ class Loader:
         with self._lock:
             return self._turns.setdefault(version, threading.Lock())
 
-    def _refuse(self, version: str, error: SlipwayError, serving: str | None) -> None:
+    def _refuse(self, version: str, reason: str, serving: str | None) -> None:
         with self._lock:
-            self.refused = {**self.refused, version: str(error)}
+            self.refused = {**self.refused, version: reason}
             self._refused_at[version] = self._clock()
-        self._logger.error("version refused", model_version=version, reason=str(error), still_serving=serving)
+        self._logger.error("version refused", model_version=version, reason=reason, still_serving=serving)
 
 
 def _remove(directory: Path) -> None:

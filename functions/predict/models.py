@@ -4,11 +4,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from aws_lambda_powertools import Logger
 
 from functions.predict.live import LiveModel
+from functions.predict.scratch import Scratch
 from slipway.errors import UnknownResource
 from slipway.settings import Settings, function_memory_mb
 from slipway.store import Store
@@ -25,14 +25,14 @@ class Models:
         self,
         settings: Settings,
         open_store: Callable[[str], Store],
-        cache: Path,
+        scratch: Scratch,
         logger: Logger,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._open_store = open_store
-        self._cache = cache
+        self._scratch = scratch
         self._logger = logger
         self._clock = clock
         self.budget = (settings.model_memory_mb or function_memory_mb() // 2) << 20  # bytes
@@ -74,7 +74,7 @@ class Models:
         return LiveModel(
             replace(self._settings, model=name),
             store=self._open_store(name),
-            cache=self._cache / name,
+            scratch=self._scratch,
             logger=self._logger,
             clock=self._clock,
             grown=self._keep_budget,

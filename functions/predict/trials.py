@@ -7,9 +7,11 @@ is asked after the answer, in a thread, as a shadow is.
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from functions.predict.scratch import KILLED
 from functions.predict.shadowing import Shadowing
 from functions.predict.trial import Trial
 from slipway.errors import RequestError
@@ -48,17 +50,21 @@ class Trials:
         if canary is None:
             return ask(chosen.predictor)
         trial = self._trial(name, chosen.pointer, canary)
-        trial.canary_refused(model.refused.get(canary.version, ""))
+        killed = (name, canary.version) in model.scratch.killers  # said for good: a minute later it is tried again
+        trial.canary_refused(KILLED if killed else model.refused.get(canary.version, ""))
         try:
-            return self._ask(trial, request, chosen, ask)
+            return self._ask(trial, request, chosen, model.scratch.at_risk(name, canary.version), ask)
         finally:
             trial.keep()
 
-    def _ask(self, trial: Trial, request: PredictRequest, chosen: "Chosen", ask: Ask) -> "Answered":
+    def _ask(
+        self, trial: Trial, request: PredictRequest, chosen: "Chosen", risk: AbstractContextManager[None], ask: Ask
+    ) -> "Answered":
         if chosen.role == "live":
             return _ask_live(trial, chosen.live, ask)
         try:
-            answered, milliseconds = _timed(ask, chosen.predictor)
+            with risk:
+                answered, milliseconds = _timed(ask, chosen.predictor)
         except RequestError as refusal:
             answered = _ask_live(trial, chosen.live, ask)  # which refuses as well if it is the request's own fault
             trial.canary_failed(refusal)

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from functions.predict.models import Models
 from functions.predict.routes import Service
+from functions.predict.scratch import Scratch
 from functions.predict.shadowing import Shadowing
 from slipway.artifact import MANIFEST, read_manifest
 from slipway.settings import Settings
@@ -76,7 +77,7 @@ def loaded(polyglot_artifact: Path, tmp_path_factory: pytest.TempPathFactory) ->
         store.promote(versions.live, by="ada", why="first")
         store.canary(versions.canary, 1e-9, by="ada", why="a canary that nobody meets by chance")
         cache = tmp_path_factory.mktemp("cache")
-        models = Models(settings, lambda name: Store(BUCKET, name), cache, Logger(service="browser"))
+        models = Models(settings, lambda name: Store(BUCKET, name), Scratch(cache), Logger(service="browser"))
         _await(lambda: len(models.get("demo").loaded()) == 2)
     yield Service(settings, models, shadowing), versions
     shadowing.drain(5)

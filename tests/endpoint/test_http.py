@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from functions.predict.models import Models
 from functions.predict.routes import Service
+from functions.predict.scratch import Scratch
 from functions.predict.shadowing import Shadowing
 from slipway.artifact import read_manifest
 from slipway.settings import Settings
@@ -35,7 +36,7 @@ def function(store: Store, tiny_artifact: Path, tmp_path: Path) -> Service:
     """The Lambda function over the same artifact."""
     store.promote(store.publish(tiny_artifact), by="ada", why="first")
     settings = Settings(model="demo", model_bucket=BUCKET)
-    models = Models(settings, lambda model: Store(BUCKET, model), tmp_path / "cache", Logger(service="endpoint"))
+    models = Models(settings, lambda model: Store(BUCKET, model), Scratch(tmp_path), Logger(service="endpoint"))
     return Service(settings, models, Shadowing(lambda *_: None))
 
 

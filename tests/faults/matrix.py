@@ -4,6 +4,7 @@
 from tests.faults.batches import late_event, same_event, scored
 from tests.faults.freezing import frozen
 from tests.faults.gpu import gpu, healthy
+from tests.faults.killing import killed_by_canary
 from tests.faults.outcomes import Row
 from tests.faults.proxy import Fault
 from tests.faults.releases import clock_ahead, killed, promote, publish, two_at_once
@@ -44,6 +45,7 @@ ROWS: tuple[Row, ...] = (
     Row("promotion", "Lambda freezes the process while it downloads the weights", frozen),
     Row("canary", "the canary's weights are damaged", promotion(Fault("corrupt", WEIGHTS), canary=True)),
     Row("canary", "the canary's weights never arrive", promotion(Fault("hang", WEIGHTS), canary=True)),
+    Row("canary", "the process ends in the middle of the canary's answer", killed_by_canary),
     Row("GPU", "nothing", healthy),
     Row("GPU", "the endpoint accepts and never answers", gpu(Fault("hang"))),
     Row("GPU", "the endpoint answers 500", gpu(Fault("status", code="424 ModelError", body=b'{"OriginalStatusCode": 500}'))),

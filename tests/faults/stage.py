@@ -121,7 +121,7 @@ class Stage:
                 yield lambda request="": _ask(module.handler, request)
             finally:
                 _settle()
-                shutil.rmtree(module.cache, ignore_errors=True)
+                shutil.rmtree(module.scratch.folder, ignore_errors=True)
 
     @contextmanager
     def workflow(self) -> Iterator[Callable[[str], Callable[[Any], Any]]]:

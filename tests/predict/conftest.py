@@ -19,6 +19,7 @@ from functions.predict import telemetry
 from functions.predict.live import LiveModel
 from functions.predict.models import Models
 from functions.predict.routes import Service
+from functions.predict.scratch import Scratch
 from functions.predict.shadowing import Shadowing
 from slipway.artifact import MANIFEST, read_manifest
 from slipway.settings import Settings
@@ -156,15 +157,21 @@ def live_logs() -> Records:
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
+def scratch(tmp_path: Path) -> Scratch:
+    return Scratch(tmp_path)
+
+
+@pytest.fixture
+def cache(scratch: Scratch) -> Path:
+    """Where the versions of the default model lie."""
+    return scratch.folder / "demo"
 
 
 @pytest.fixture
 def models(
     settings: Settings,
     store: Store,
-    cache: Path,
+    scratch: Scratch,
     clock: Clock,
     live_logs: Records,
     request: pytest.FixtureRequest,
@@ -172,7 +179,7 @@ def models(
 ) -> LiveModel:
     """A LiveModel that has seen nothing yet."""
     logger = Logger(service=request.node.name, stream=live_logs.stream)
-    return LiveModel(settings, store=store, cache=cache, logger=logger, clock=clock)
+    return LiveModel(settings, store=store, scratch=scratch, logger=logger, clock=clock)
 
 
 @pytest.fixture
@@ -218,7 +225,7 @@ def damage(bucket: str) -> Callable[..., None]:
 @pytest.fixture
 def deployment(
     settings: Settings,
-    cache: Path,
+    scratch: Scratch,
     clock: Clock,
     live_logs: Records,
     request: pytest.FixtureRequest,
@@ -226,7 +233,7 @@ def deployment(
 ) -> Models:
     """The models of a function, of which it has seen nothing yet."""
     logger = Logger(service=request.node.name, stream=live_logs.stream)
-    return Models(settings, lambda model: Store(settings.model_bucket, model), cache, logger, clock=clock)
+    return Models(settings, lambda model: Store(settings.model_bucket, model), scratch, logger, clock=clock)
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def load(
     def imported() -> ModuleType:
         sys.modules.pop(MODULE, None)
         module = importlib.import_module(MODULE)
-        caches.append(module.cache)
+        caches.append(module.scratch.folder)
         return module
 
     yield imported
@@ -123,6 +123,6 @@ def test_after_a_snapstart_restore_the_pointer_is_asked_for(
 
 
 def test_the_cache_is_where_lambda_lets_a_function_write_and_nobody_else_s(load: Callable[[], ModuleType]) -> None:
-    first, second = load().cache, load().cache
+    first, second = load().scratch.folder, load().scratch.folder
     assert first.is_relative_to(tempfile.gettempdir())
     assert first != second

@@ -13,6 +13,7 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from functions.predict.live import LiveModel
+from functions.predict.scratch import Scratch
 from slipway.artifact import serving_files
 from slipway.errors import ModelUnavailable, StoreError, UnknownResource
 from slipway.releases import Live
@@ -769,10 +770,10 @@ def test_a_predictor_in_use_answers_on_after_its_files_are_gone(
 
 
 def test_concurrent_requests_never_fail_while_versions_are_swapped(
-    store: Gate, promoted: str, second: str, cache: Path, live_logs: Any, settled: Callable[[], None]
+    store: Gate, promoted: str, second: str, scratch: Scratch, live_logs: Any, settled: Callable[[], None]
 ) -> None:
     eager = Settings(model="demo", model_bucket="models-bucket", poll_seconds=0.0)
-    models = LiveModel(eager, store=store, cache=cache, logger=Logger(service="swaps", stream=live_logs.stream))
+    models = LiveModel(eager, store=store, scratch=scratch, logger=Logger(service="swaps", stream=live_logs.stream))
     models.current()
     done = threading.Event()
 
@@ -803,10 +804,10 @@ def test_concurrent_requests_never_fail_while_versions_are_swapped(
 
 
 def test_no_request_fails_or_waits_for_a_model_while_candidates_come_and_go_and_are_promoted(
-    store: Gate, promoted: str, second: str, another: Callable[[int], str], cache: Path, live_logs: Any
+    store: Gate, promoted: str, second: str, another: Callable[[int], str], scratch: Scratch, live_logs: Any
 ) -> None:
     eager = Settings(model="demo", model_bucket="models-bucket", poll_seconds=0.0)
-    models = LiveModel(eager, store=store, cache=cache, logger=Logger(service="hot", stream=live_logs.stream))
+    models = LiveModel(eager, store=store, scratch=scratch, logger=Logger(service="hot", stream=live_logs.stream))
     models.current()
     third, done = another(3), threading.Event()
 
@@ -894,10 +895,16 @@ class _PausingLogger:
 
 
 def test_a_request_for_the_version_that_is_just_replaced_is_answered(
-    settings: Settings, bucket: str, promoted: str, second: str, cache: Path, clock: Any, settled: Callable[[], None]
+    settings: Settings,
+    bucket: str,
+    promoted: str,
+    second: str,
+    scratch: Scratch,
+    clock: Any,
+    settled: Callable[[], None],
 ) -> None:
     store, logger = _PausingStore(bucket, "demo"), _PausingLogger()
-    models = LiveModel(settings, store=store, cache=cache, logger=logger, clock=clock)  # type: ignore[arg-type]
+    models = LiveModel(settings, store=store, scratch=scratch, logger=logger, clock=clock)  # type: ignore[arg-type]
     models.current()
     _promote(store, second)
     store.paused, logger.armed = promoted, True
@@ -914,7 +921,13 @@ def test_a_request_for_the_version_that_is_just_replaced_is_answered(
 
 
 def test_a_request_for_the_version_that_is_just_being_promoted_is_answered(
-    settings: Settings, bucket: str, promoted: str, second: str, cache: Path, clock: Any, settled: Callable[[], None]
+    settings: Settings,
+    bucket: str,
+    promoted: str,
+    second: str,
+    scratch: Scratch,
+    clock: Any,
+    settled: Callable[[], None],
 ) -> None:
     class Slow:
         """An S3 client in which the request and the background download the new version at the same time."""
@@ -936,7 +949,7 @@ def test_a_request_for_the_version_that_is_just_being_promoted_is_answered(
             return self._client.get_object(**where)
 
     store, logger = Store(bucket, "demo", Slow()), _PausingLogger()
-    models = LiveModel(settings, store=store, cache=cache, logger=logger, clock=clock)  # type: ignore[arg-type]
+    models = LiveModel(settings, store=store, scratch=scratch, logger=logger, clock=clock)  # type: ignore[arg-type]
     models.current()
     _promote(store, second)
     clock.advance(POLL)

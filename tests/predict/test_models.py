@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 
 from functions.predict.live import LiveModel
 from functions.predict.models import Models
+from functions.predict.scratch import Scratch
 from slipway.artifact import MANIFEST, read_manifest
 from slipway.errors import ModelUnavailable, UnknownResource
 from slipway.settings import Settings
@@ -73,7 +74,7 @@ def publish(bucket: str, tiny_artifact: Path, tmp_path: Path) -> Callable[..., s
 
 @pytest.fixture
 def deployed(
-    bucket: str, publish: Callable[..., str], cache: Path, clock: Any, live_logs: Any, settled: Callable[[], None]
+    bucket: str, publish: Callable[..., str], scratch: Scratch, clock: Any, live_logs: Any, settled: Callable[[], None]
 ) -> Callable[[float], Deployment]:
     """A deployment whose budget holds so many of its three models."""
     for name in ("demo", "reviews", "tickets"):
@@ -88,7 +89,7 @@ def deployed(
 
         settings = Settings(model="demo", model_bucket=bucket, models="reviews, tickets,demo", model_memory_mb=1)
         logger = Logger(service=f"models{fitting}", stream=live_logs.stream)
-        models = Models(settings, open_store, cache, logger, clock=clock)
+        models = Models(settings, open_store, scratch, logger, clock=clock)
         models.default.current()
         size = models.default.bytes()
         models.budget = int(fitting * size)
@@ -126,20 +127,22 @@ def test_a_model_that_is_not_listed_is_unknown_and_those_there_are_are_named(
     assert [*deployment.stores] == ["demo"]
 
 
-def test_a_single_model_is_named_alone(settings: Settings, bucket: str, cache: Path, live_logs: Any) -> None:
+def test_a_single_model_is_named_alone(settings: Settings, bucket: str, scratch: Scratch, live_logs: Any) -> None:
     logger = Logger(service="single", stream=live_logs.stream)
-    models = Models(settings, lambda name: Store(bucket, name), cache, logger)
+    models = Models(settings, lambda name: Store(bucket, name), scratch, logger)
     with pytest.raises(UnknownResource) as caught:
         models.get("other")
     assert caught.value.remedy == "It is called 'demo'."
 
 
 def test_a_listed_model_without_a_version_is_unavailable_and_the_others_answer(
-    bucket: str, publish: Callable[..., str], cache: Path, live_logs: Any, settled: Callable[[], None]
+    bucket: str, publish: Callable[..., str], scratch: Scratch, live_logs: Any, settled: Callable[[], None]
 ) -> None:
     publish("demo")
     settings = Settings(model="demo", model_bucket=bucket, models="later")
-    models = Models(settings, lambda name: Store(bucket, name), cache, Logger(service="later", stream=live_logs.stream))
+    models = Models(
+        settings, lambda name: Store(bucket, name), scratch, Logger(service="later", stream=live_logs.stream)
+    )
     with pytest.raises(ModelUnavailable, match="'later'"):
         models.get("later").current()
     assert models.default.current().manifest.model == "demo"
@@ -154,13 +157,13 @@ def test_what_fits_stays(deployed: Callable[[float], Deployment]) -> None:
 
 
 def test_the_least_recently_used_model_goes_whole(
-    deployed: Callable[[float], Deployment], cache: Path, live_logs: Any
+    deployed: Callable[[float], Deployment], scratch: Scratch, live_logs: Any
 ) -> None:
     deployment = deployed(2.5)
     deployment.used("reviews")
     deployment.used("tickets")
     assert deployment.in_memory() == {"demo", "tickets"}
-    assert {path.parent.name for path in cache.glob("*/*")} == {"demo", "tickets"}
+    assert {path.parent.name for path in scratch.folder.glob("*/*")} == {"demo", "tickets"}
     (record,) = live_logs.of("model unloaded")
     assert (record["model"], record["bytes"]) == ("reviews", deployment.size)
     deployment.used("reviews")
@@ -242,7 +245,7 @@ def test_requests_for_more_models_than_fit_are_all_answered(deployed: Callable[[
 def test_the_budget_is_what_is_set_or_half_of_the_function_s_memory(
     settings: Settings,
     bucket: str,
-    cache: Path,
+    scratch: Scratch,
     live_logs: Any,
     monkeypatch: pytest.MonkeyPatch,
     setting: int,
@@ -252,4 +255,4 @@ def test_the_budget_is_what_is_set_or_half_of_the_function_s_memory(
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory)
     settings = dataclasses.replace(settings, model_memory_mb=setting)
     logger = Logger(service="budget", stream=live_logs.stream)
-    assert Models(settings, lambda name: Store(bucket, name), cache, logger).budget == budget * MIB
+    assert Models(settings, lambda name: Store(bucket, name), scratch, logger).budget == budget * MIB

@@ -12,6 +12,7 @@ import pytest
 
 from functions.predict.models import Models
 from functions.predict.routes import Service
+from functions.predict.scratch import Scratch
 from functions.predict.shadowing import Shadowing
 from model_build.signing import Signer, make_key
 from slipway.errors import SettingsError
@@ -25,7 +26,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Signer:
 
 
 @pytest.fixture
-def models(settings: Settings, cache: Path, clock: Any, live_logs: Any, key: Signer, settled: Any) -> Models:
+def models(settings: Settings, scratch: Scratch, clock: Any, live_logs: Any, key: Signer, settled: Any) -> Models:
     """The models of a function that trusts ``key``."""
     from aws_lambda_powertools import Logger
 
@@ -33,7 +34,7 @@ def models(settings: Settings, cache: Path, clock: Any, live_logs: Any, key: Sig
     return Models(
         settings,
         lambda model: Store(settings.model_bucket, model, trusted_keys=key.fingerprint),
-        cache,
+        scratch,
         logger,
         clock=clock,
     )
@@ -134,7 +135,7 @@ def test_the_handler_trusts_the_keys_of_its_environment(
         assert caller(handler.handler).predict("a film").document["model_version"] == version
     finally:
         sys.modules.pop(module, None)
-        shutil.rmtree(handler.cache)
+        shutil.rmtree(handler.scratch.folder)
     monkeypatch.setenv("SLIPWAY_TRUSTED_KEYS", "everybody")
     with pytest.raises(SettingsError, match="'everybody' is no fingerprint"):
         importlib.import_module(module)

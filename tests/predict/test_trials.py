@@ -8,9 +8,11 @@ from typing import Any
 import boto3
 import pytest
 
+from functions.predict import telemetry
 from functions.predict import trial as trial_module
 from functions.predict.models import Models
 from functions.predict.routes import Service
+from functions.predict.scratch import KILLED, Scratch
 from functions.predict.shadowing import Shadowing
 from slipway.bakes.records import Records
 from slipway.bakes.tally import Counts
@@ -96,6 +98,27 @@ def test_where_the_canary_raises_the_live_version_answers(
     printed = capsys.readouterr().out
     assert '"CanaryFailures":1' in printed
     assert "secret" not in printed + json.dumps(logs.all())
+
+
+def test_a_canary_that_the_last_process_did_not_survive_is_not_asked_and_that_is_said_for_good(
+    settings: Settings, store: Store, promoted: str, second: str, scratch: Scratch, clock: Clock, logs: Logs
+) -> None:
+    store.canary(second, WEIGHT, by="ada", why="a try")
+    scratch.killers = frozenset({(settings.model, second), ("another", promoted)})
+    models = Models(settings, lambda name: Store(settings.model_bucket, name), scratch, telemetry.logger, clock=clock)
+    service = Service(settings, models, Shadowing(telemetry.record_shadow))
+    call = Caller(lambda event, _: service.handle(event))
+    for _ in range(2):
+        assert call.predict(TEXTS[0]).document["model_version"] == promoted
+        settle()
+    (trial,) = service._answering._trials._trials.values()
+    assert trial.counts.refused == KILLED
+    assert [told["reason"] for told in logs.of("version refused")] == [KILLED]
+    clock.advance(61)
+    call.predict(TEXTS[0])  # it is loaded after this one
+    settle()
+    assert call.predict(TEXTS[0]).document["model_version"] == second
+    assert trial.counts.refused == KILLED
 
 
 def test_an_explanation_falls_back_too(

@@ -90,7 +90,7 @@ def test_a_little_more_than_the_bound_is_waited_for() -> None:
 
 
 def test_a_canary_that_no_process_can_load_is_bad() -> None:
-    assert judge(Counts(refused="damaged"), BOUNDS) == ("bad", "it cannot be loaded: damaged")
+    assert judge(Counts(refused="damaged"), BOUNDS) == ("bad", "it is refused: damaged")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class _Measure(NamedTuple):
 def judge(counts: Counts, bounds: Bounds) -> Verdict:
     """What is known of the canary now."""
     if counts.refused:
-        return Verdict("bad", f"it cannot be loaded: {counts.refused}")
+        return Verdict("bad", f"it is refused: {counts.refused}")
     measures = list(_measures(counts, bounds))
     for measure in measures:
         if measure.is_bad():
