@@ -11,6 +11,7 @@ from infra.log_groups import log_group
 from infra.packaging import FunctionCode, packed_function, zipped_function
 from infra.predict_function import THREADS
 from infra.settings import Deployment
+from slipway.settings import service_name
 from slipway.settings.batch import BatchSettings
 
 TIMEOUT = cdk.Duration.minutes(15)
@@ -37,7 +38,11 @@ class BatchFunction(Construct):
         code = FunctionCode(source="functions/batch", handler=f"functions.batch.{verb}.handler")
         options: Mapping[str, object] = {
             "description": f"Batch scoring with the model {deployment.model}: {verb}",
-            "environment": {**settings.to_env(), "POWERTOOLS_SERVICE_NAME": settings.model, **THREADS},
+            "environment": {
+                **settings.to_env(),
+                "POWERTOOLS_SERVICE_NAME": service_name(settings.model, deployment.stage),
+                **THREADS,
+            },
             "memory_size": memory_mb,
             "timeout": TIMEOUT if layer is None else cdk.Duration.minutes(1),
             "tracing": lambda_.Tracing.ACTIVE,

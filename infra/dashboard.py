@@ -13,6 +13,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.settings import Deployment
+from slipway.settings import service_name
 
 _PRICES = Path(__file__).parents[1] / "layers/runtime/python/slipway/prices.json"
 _REGION = "us-east-1"  # of the prices: a template knows no region
@@ -36,7 +37,7 @@ class Dashboard(Construct):
         deployment: Deployment,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._model = deployment.model
+        self._service = {"service": service_name(deployment.model, deployment.stage)}
         self._memory_gb = deployment.memory_mb / 1024
         self._gateway_of = {"ApiName": api_name, "Stage": deployment.stage}
         self._function_of = {"FunctionName": function.function_name}
@@ -154,10 +155,6 @@ class Dashboard(Construct):
 
     # --- metrics
 
-    @property
-    def _service(self) -> dict[str, str]:
-        return {"service": self._model}
-
     def _own(self, name: str, statistic: str, label: str) -> cloudwatch.Metric:
         return self._metric("Slipway", name, self._service, statistic, label)
 
@@ -181,7 +178,7 @@ class Dashboard(Construct):
 
     def _each(self, dimensions: str, name: str, statistic: str) -> cloudwatch.MathExpression:
         """The metric of each value that its dimensions have had."""
-        found = f'{{Slipway,service,{dimensions}}} MetricName="{name}" service="{self._model}"'
+        found = f'{{Slipway,service,{dimensions}}} MetricName="{name}" service="{self._service["service"]}"'
         return cloudwatch.MathExpression(
             expression=f"SEARCH('{found}', '{statistic}', 300)", using_metrics={}, period=_FIVE, label=""
         )

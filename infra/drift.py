@@ -17,6 +17,7 @@ from infra.model_store import ModelStore
 from infra.packaging import FunctionCode
 from infra.settings import Deployment
 from infra.zip_function import ZipFunction
+from slipway.settings import service_name
 from slipway.settings.drift import DriftSettings
 
 DRIFT = FunctionCode(source="functions/drift", handler="functions.drift.handler.handler")
@@ -84,7 +85,7 @@ class Drift(Construct):
         metric = cloudwatch.Metric(
             namespace=NAMESPACE,
             metric_name="Drift",
-            dimensions_map={"service": self._deployment.model, "stage": self._deployment.stage},
+            dimensions_map={"service": service_name(self._deployment.model, self._deployment.stage)},
             period=_HOUR,
             statistic="Maximum",
         )

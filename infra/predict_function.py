@@ -8,7 +8,7 @@ from constructs import Construct
 from infra.log_groups import log_group
 from infra.packaging import FunctionCode, packed_function
 from infra.settings import Deployment
-from slipway.settings import Settings
+from slipway.settings import Settings, service_name
 
 PREDICT = FunctionCode(source="functions/predict", handler="functions.predict.handler.handler")
 LIVE = "live"
@@ -18,11 +18,11 @@ TIMEOUT = cdk.Duration.seconds(29)
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-def function_env(settings: Settings) -> dict[str, str]:
+def function_env(settings: Settings, deployment: Deployment) -> dict[str, str]:
     """Every environment variable of a serving function."""
     return {
         **settings.to_env(),
-        "POWERTOOLS_SERVICE_NAME": settings.model,
+        "POWERTOOLS_SERVICE_NAME": service_name(settings.model, deployment.stage),
         "POWERTOOLS_LOG_LEVEL": "INFO",
         **THREADS,
     }
@@ -46,7 +46,7 @@ class PredictFunction(Construct):
     def _options(self, settings: Settings, deployment: Deployment) -> dict[str, object]:
         return {
             "description": f"Answers predictions of the model {deployment.model}",
-            "environment": {**function_env(settings), **_local_endpoint(deployment)},
+            "environment": {**function_env(settings, deployment), **_local_endpoint(deployment)},
             "memory_size": deployment.memory_mb,
             "timeout": TIMEOUT,
             "reserved_concurrent_executions": deployment.reserved_concurrency,

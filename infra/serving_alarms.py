@@ -8,6 +8,7 @@ from constructs import Construct
 from infra.alarms import alarm_at
 from infra.predict_function import PredictFunction
 from infra.settings import Deployment
+from slipway.settings import service_name
 
 _FIVE = cdk.Duration.minutes(5)
 REFUSED = "version refused"  # functions/predict/loading.py logs this
@@ -24,7 +25,7 @@ class ServingAlarms(Construct):
         self._model = deployment.model
         dimensions = {"FunctionName": serving.function.function_name}
         throttles, crashes = (_sum("AWS/Lambda", name, dimensions) for name in ("Throttles", "Errors"))
-        errors = _sum("Slipway", "Errors", {"service": deployment.model})
+        errors = _sum("Slipway", "Errors", {"service": service_name(deployment.model, deployment.stage)})
         self.alarms = [
             self._alarm("Throttles", throttles, "Lambda refuses requests for"),
             self._alarm("Crashes", crashes, "The function breaks off or runs out of time for"),

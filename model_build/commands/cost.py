@@ -52,7 +52,7 @@ def cost(  # noqa: PLR0913 - the options of a command are its arguments
     Milliseconds are measured here with ARTIFACT, or come from CloudWatch. Everything that is assumed is printed.
     """
     if (artifact is None) == (cloudwatch is None):
-        raise typer.BadParameter("give either the directory of an artifact, or --cloudwatch MODEL")
+        raise typer.BadParameter("give either the directory of an artifact, or --cloudwatch MODEL-STAGE")
     from model_build.reporting import cost_checks
     from model_build.reporting.cost_estimate import Assumptions
     from model_build.reporting.cost_report import CostReport
@@ -91,13 +91,13 @@ def _here(artifact: Path, tokens: list[int], texts: int, overhead_ms: float) -> 
     ), works
 
 
-def _deployment(model: str, hours: int, region: str | None, memory_mb: int) -> tuple[str, list["Work"]]:
+def _deployment(service: str, hours: int, region: str | None, memory_mb: int) -> tuple[str, list["Work"]]:
     from model_build.reporting.cost_cloudwatch import read_traffic
 
-    found = read_traffic(model, hours=hours, region=region)
+    found = read_traffic(service, hours=hours, region=region)
     work = found.work(memory_mb)
     return (
-        f"{model} in CloudWatch, the last {hours} h, taken as {memory_mb:,} MB: {found.requests:,} requests of "
+        f"{service} in CloudWatch, the last {hours} h, taken as {memory_mb:,} MB: {found.requests:,} requests of "
         f"{work.texts:.3g} texts of {work.tokens} tokens; a request takes {found.mean_ms:.2f} ms in the mean, "
         f"{found.p50_ms:.2f} ms at p50"
     ), [work]

@@ -11,7 +11,7 @@ MEMORIES = "512,1024,1769,2048,3008"
 RATES = "1,10,100,1000"
 
 Measured = Annotated[Path | None, typer.Argument(help="A directory that `slipway build` made: it is timed here.")]
-CloudWatch = Annotated[str | None, typer.Option(metavar="MODEL", help="Read a deployment's metrics instead.")]
+CloudWatch = Annotated[str | None, typer.Option(metavar="MODEL-STAGE", help="Read a deployment's metrics instead.")]
 Hours = Annotated[int, typer.Option(help="How far to look back in CloudWatch.")]
 Lengths = Annotated[str, typer.Option(help="Tokens of the texts; GPUs are compared at the middle one.")]
 Texts = Annotated[int, typer.Option(help="Texts in a request.")]

@@ -94,15 +94,16 @@ def _look(
     from model_build.operating.now import Now
     from model_build.operating.panels import figures
     from model_build.operating.readings import Span
+    from slipway.settings import service_name
     from slipway.store import Store
 
     logs, cloudwatch = _client("logs"), _client("cloudwatch")
     deployed = find_deployed(logs, model, stage)
-    span = Span.until(time.time(), minutes=minutes)
+    span, service = Span.until(time.time(), minutes=minutes), service_name(model, deployed.stage)
     if lines:
-        readings = from_lines(read_events(logs, deployed.group, start=span.start), span, service=model)
+        readings = from_lines(read_events(logs, deployed.group, start=span.start), span, service=service)
     else:
-        readings = from_cloudwatch(cloudwatch, span, service=model)
+        readings = from_cloudwatch(cloudwatch, span, service=service)
     return Now(
         model=model,
         stage=deployed.stage,

@@ -22,12 +22,13 @@ _WANTED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """All predictions of ``model`` in the last ``hours``. Milliseconds are a request's, from parsed event to answer.
+    """All predictions of ``service``, a model in a stage, in the last ``hours``.
 
-    ``p50`` is the median of the hours' medians, each weighing as its requests: CloudWatch joins no percentiles.
+    Milliseconds are a request's, from parsed event to answer. ``p50`` is the median of the hours' medians, each
+    weighing as its requests: CloudWatch joins no percentiles.
     """
 
-    model: str
+    service: str
     hours: int
     requests: int
     texts: int
@@ -45,17 +46,17 @@ class Traffic:
         return Work(tokens=round(self.tokens / self.texts), texts=texts, milliseconds=milliseconds, overhead_ms=0.0)
 
 
-def read_traffic(model: str, *, hours: int = 24, region: str | None = None) -> Traffic:
+def read_traffic(service: str, *, hours: int = 24, region: str | None = None) -> Traffic:
     """Read CloudWatch with the caller's own credentials. Raises PriceError if it cannot be, or holds nothing."""
-    found = _read(model, hours, region)
+    found = _read(service, hours, region)
     requests, milliseconds, texts, tokens = (sum(found[name].values()) for name in _WANTED if name != "p50")
     if not (requests and texts):
         raise PriceError(
-            f"CloudWatch has no predictions of the model {model!r} in the last {hours} h.",
-            remedy="Check --region and the model's name, or look further back with --hours.",
+            f"CloudWatch has no predictions of {service!r} in the last {hours} h.",
+            remedy="Check --region and the name, which is MODEL-STAGE, or look further back with --hours.",
         )
     return Traffic(
-        model=model,
+        service=service,
         hours=hours,
         requests=int(requests),
         texts=int(texts),
@@ -65,7 +66,7 @@ def read_traffic(model: str, *, hours: int = 24, region: str | None = None) -> T
     )
 
 
-def _read(model: str, hours: int, region: str | None) -> dict[str, dict[datetime, float]]:
+def _read(service: str, hours: int, region: str | None) -> dict[str, dict[datetime, float]]:
     """Values by hour, by the names of ``_WANTED``."""
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
@@ -75,7 +76,7 @@ def _read(model: str, hours: int, region: str | None) -> dict[str, dict[datetime
     found: dict[str, dict[datetime, float]] = {name: {} for name in _WANTED}
     try:
         pages = boto3.client("cloudwatch", region_name=region).get_paginator("get_metric_data")
-        for page in pages.paginate(MetricDataQueries=[_query(name, model) for name in _WANTED], **span):
+        for page in pages.paginate(MetricDataQueries=[_query(name, service) for name in _WANTED], **span):
             for result in page["MetricDataResults"]:
                 found[result["Id"]].update(zip(result["Timestamps"], result["Values"], strict=True))
     except (BotoCoreError, ClientError) as error:
@@ -83,9 +84,9 @@ def _read(model: str, hours: int, region: str | None) -> dict[str, dict[datetime
     return found
 
 
-def _query(name: str, model: str) -> dict[str, Any]:
+def _query(name: str, service: str) -> dict[str, Any]:
     metric, statistic = _WANTED[name]
-    dimensions = [{"Name": "service", "Value": model}]
+    dimensions = [{"Name": "service", "Value": service}]
     described = {"Namespace": NAMESPACE, "MetricName": metric, "Dimensions": dimensions}
     return {"Id": name, "MetricStat": {"Metric": described, "Period": _HOUR, "Stat": statistic}}
 

@@ -62,7 +62,7 @@ def test_drift_and_a_function_that_fails_raise_an_alarm(drift: Assembly) -> None
         3600,
         1,
     )
-    assert drifted["Dimensions"] == [{"Name": "service", "Value": "tickets"}, {"Name": "stage", "Value": "prod"}]
+    assert drifted["Dimensions"] == [{"Name": "service", "Value": "tickets-prod"}]
     assert drifted["TreatMissingData"] == "notBreaching"
 
 

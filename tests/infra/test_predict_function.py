@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from infra.predict_function import PREDICT, function_env
+from infra.settings import Deployment
 from slipway.settings import Settings
 from slipway.settings.endpoint import EndpointSettings
 from tests.infra.conftest import Assembly
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXTRAS = {
-    "POWERTOOLS_SERVICE_NAME": "tickets",
+    "POWERTOOLS_SERVICE_NAME": "tickets-prod",
     "POWERTOOLS_LOG_LEVEL": "INFO",
     "OPENBLAS_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
@@ -48,7 +49,8 @@ def actions(statement: dict[str, Any]) -> list[str]:
 def test_the_environment_is_the_settings_and_the_named_extras(aws: Assembly) -> None:
     settings = Settings(model="tickets", model_bucket="a-bucket", data_bucket="files")
     assert template_env(aws) == {**settings.to_env(), **EXTRAS}
-    assert function_env(settings) == template_env(aws)
+    deployment = Deployment(stage="prod", model="tickets")
+    assert function_env(settings, deployment) == template_env(aws)
 
 
 def test_the_function_reads_back_what_the_template_says(aws: Assembly) -> None:

@@ -91,13 +91,13 @@ def test_prices_of_ones_own_change_the_bill(artifact: Path, tmp_path: Path, slip
 def test_a_deployment_is_priced_by_what_it_measured(slipway: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from model_build.reporting import cost_cloudwatch
 
-    def read(model: str, *, hours: int, region: str | None) -> cost_cloudwatch.Traffic:
-        assert (model, hours, region) == ("demo", 48, None)
+    def read(service: str, *, hours: int, region: str | None) -> cost_cloudwatch.Traffic:
+        assert (service, hours, region) == ("demo-prod", 48, None)
         numbers: dict[str, Any] = {"requests": 1000, "texts": 2000, "tokens": 64_000, "mean_ms": 20.0, "p50_ms": 18.0}
-        return cost_cloudwatch.Traffic(model=model, hours=hours, **numbers)
+        return cost_cloudwatch.Traffic(service=service, hours=hours, **numbers)
 
     monkeypatch.setattr(cost_cloudwatch, "read_traffic", read)
-    outcome = slipway("cost", "--cloudwatch", "demo", "--hours", 48, "--json")
+    outcome = slipway("cost", "--cloudwatch", "demo-prod", "--hours", 48, "--json")
     assert outcome.code == 0, outcome.err
     (work,) = outcome.document["work"]
     assert (work["tokens"], work["texts"], work["milliseconds"]) == (32, 2, 20)
@@ -150,7 +150,7 @@ def test_what_is_no_artifact_is_refused(tmp_path: Path, slipway: Run) -> None:
     assert_refused(slipway("cost", "/no/such/artifact"), "/no/such/artifact")
 
 
-@pytest.mark.parametrize("arguments", [[], ["somewhere", "--cloudwatch", "demo"]])
+@pytest.mark.parametrize("arguments", [[], ["somewhere", "--cloudwatch", "demo-prod"]])
 def test_one_source_of_milliseconds_has_to_be_named(slipway: Run, arguments: list[str]) -> None:
     outcome = slipway("cost", *arguments)
     assert outcome.code == 2

@@ -28,7 +28,7 @@ def answered(version: str = LIVE, *labels: str, **fields: Any) -> telemetry.Serv
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What a function printed and logged: a start, three answers, a refusal and an error."""
     monkeypatch.setattr(telemetry, "_request", {})
-    monkeypatch.setattr(telemetry.logger, "service", "demo")
+    monkeypatch.setattr(telemetry.logger, "service", "demo-prod")
     telemetry._answered.cache_clear()
     telemetry._told.cache_clear()
     printed = io.StringIO()

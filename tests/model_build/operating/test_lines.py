@@ -21,7 +21,7 @@ SPAN = Span.until(NOW, minutes=60)
 
 @pytest.fixture
 def readings(lines: list[str]) -> Readings:
-    return from_lines([(NOW - 90, line) for line in lines], SPAN, service="demo")
+    return from_lines([(NOW - 90, line) for line in lines], SPAN, service="demo-prod")
 
 
 def test_everything_that_was_written_is_counted(readings: Readings) -> None:
@@ -50,8 +50,8 @@ def test_panels_have_a_number_a_step_and_stages_add_up(readings: Readings) -> No
 
 
 def test_other_services_and_other_times_do_not_count(lines: list[str]) -> None:
-    early = from_lines([(NOW - 7_200, line) for line in lines], SPAN, service="demo")
-    other = from_lines([(NOW - 90, line) for line in lines], SPAN, service="tickets")
+    early = from_lines([(NOW - 7_200, line) for line in lines], SPAN, service="demo-prod")
+    other = from_lines([(NOW - 90, line) for line in lines], SPAN, service="demo-qa")
     assert figures(early, memory_mb=1769).requests == figures(other, memory_mb=1769).requests == 0
 
 
@@ -64,7 +64,7 @@ def test_nothing_is_a_picture_too() -> None:
 
 WORDS = ["_aws", "CloudWatchMetrics", "Dimensions", "Metrics", "Name", "service", "message", "Latency"]
 anything = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.sampled_from([*WORDS, "demo"]),
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.sampled_from([*WORDS, "demo-prod"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
     max_leaves=12,
 )
@@ -73,7 +73,7 @@ directives = st.fixed_dictionaries(
     {"Dimensions": st.lists(st.just(["service"]) | anything, max_size=2), "Metrics": st.lists(metrics, max_size=2)}
 )
 documents = st.fixed_dictionaries(
-    {"service": st.just("demo"), "Latency": anything, "Texts": anything},
+    {"service": st.just("demo-prod"), "Latency": anything, "Texts": anything},
     optional={
         "_aws": st.fixed_dictionaries({"CloudWatchMetrics": st.lists(directives, max_size=2)}),
         "message": anything,
@@ -85,7 +85,7 @@ documents = st.fixed_dictionaries(
 @given(anything | documents | st.text(max_size=60))
 def test_no_line_stops_anything(content: Any) -> None:
     line = content if isinstance(content, str) else json.dumps(content)
-    from_lines([(NOW - 90, line)], SPAN, service="demo")
+    from_lines([(NOW - 90, line)], SPAN, service="demo-prod")
     told = tell(NOW, line)
     assert told is None or "\n" not in told.text.plain
 

@@ -167,7 +167,7 @@ def test_cloudwatch_s_metrics_give_the_same_figures_as_the_lines(
                         datum = {"MetricName": metric["Name"], "Dimensions": dimensions, "Timestamp": at, "Value": each}
                         client.put_metric_data(Namespace="Slipway", MetricData=[datum])
     span = Span.until(time.time(), minutes=10)
-    read = from_cloudwatch(client, span, service="demo")
-    expected = from_lines([(at.timestamp(), line) for line in lines], span, service="demo")
+    read = from_cloudwatch(client, span, service="demo-prod")
+    expected = from_lines([(at.timestamp(), line) for line in lines], span, service="demo-prod")
     assert figures(read, memory_mb=1769) == figures(expected, memory_mb=1769)
     assert figures(read, memory_mb=1769).requests == 5

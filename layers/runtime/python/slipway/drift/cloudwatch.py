@@ -6,6 +6,7 @@ import boto3
 from botocore.config import Config
 
 from slipway.drift.windows import Window
+from slipway.settings import service_name
 
 NAMESPACE = "Slipway"
 
@@ -16,8 +17,8 @@ def log_client() -> Any:
 
 
 def tell(window: Window, *, stage: str) -> None:
-    """Metrics by service and stage: how many statistics have drifted, and the index of each."""
-    common = [{"Name": "service", "Value": window.model}, {"Name": "stage", "Value": stage}]
+    """Metrics by service: how many statistics have drifted, and the index of each."""
+    common = [{"Name": "service", "Value": service_name(window.model, stage)}]
     data = [{"MetricName": "Drift", "Dimensions": common, "Value": len(window.drifted), "Unit": "Count"}]
     data += [
         {

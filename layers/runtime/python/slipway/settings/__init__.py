@@ -77,6 +77,11 @@ def _read(env: Mapping[str, str], field: str, kind: object, default: object) -> 
         raise SettingsError(f"{name}={raw!r} is not a {getattr(kind, '__name__', kind)}.") from error
 
 
+def service_name(model: str, stage: str) -> str:
+    """What tells the metrics and log lines of a deployment from others': their dimension ``service``."""
+    return f"{model}-{stage}"
+
+
 def function_vcpus(env: Mapping[str, str] | None = None) -> int:
     """Whole vCPUs of this function: one at 1,769 MB, more in proportion (AWS Lambda developer guide, "Memory")."""
     return max(1, function_memory_mb(env) // 1769)
