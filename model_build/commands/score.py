@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from model_build.commands.options import Json, Model, answer
+from model_build.commands.signing_options import Trusted
 from slipway.batch.job import Request
 from slipway.errors import StoreError
 from slipway.requests import Parameters, Truncation
@@ -35,13 +36,14 @@ def score(  # noqa: PLR0913 - the options of a command are its arguments
     top_k: Annotated[int | None, typer.Option(min=1, help="Add the scores of so many labels.")] = None,
     truncate: Annotated[str | None, typer.Option(help=f"Of long texts: {_TRUNCATIONS}. [right]")] = None,
     abstain_below: Annotated[float | None, typer.Option(min=0, max=1, help="Below it no label is given.")] = None,
+    trusted_keys: Trusted = "",
     as_json: Json = False,
 ) -> None:
     """Score a file row by row here, on all cores; interrupted, the same command goes on where it stopped."""
     request = _request(text_column, top_k, truncate, abstain_below)
     folder = out or file.with_name(f"{file.name}.scored")
     with tempfile.TemporaryDirectory() as scratch:
-        manifest = _score(file, artifact or _live(bucket, model, Path(scratch)), folder, request, workers)
+        manifest = _score(file, artifact or _live(bucket, model, trusted_keys, Path(scratch)), folder, request, workers)
     results = [str(folder / result["key"]) for result in manifest["results"]]
     answer(as_json, {**manifest, "out": str(folder)}, _summary(manifest, results))
 
@@ -76,10 +78,10 @@ def _request(
     return Request(text_column=text_column or Request.text_column, parameters=parameters)
 
 
-def _live(bucket: str | None, model: str | None, scratch: Path) -> Path:
+def _live(bucket: str | None, model: str | None, trusted_keys: str, scratch: Path) -> Path:
     if not bucket or not model:
         raise typer.BadParameter("give --artifact, or --bucket and --model for the live version")
-    store = Store(bucket, model)
+    store = Store(bucket, model, trusted_keys=trusted_keys)
     live = store.live()
     if live is None:
         raise StoreError(f"No version of {model!r} is live.", remedy="`slipway promote` one, or give --artifact.")

@@ -101,6 +101,20 @@ def test_a_promotion_can_demand_what_the_service_will_demand(
     assert slipway("promote", "latest", *IN_STORE, "--trusted-keys", fingerprint).code == 0
 
 
+def test_scoring_here_can_demand_it_too(
+    store: Store, tiny_artifact: Path, key: tuple[Path, str], slipway: Run, tmp_path: Path
+) -> None:
+    path, fingerprint = key
+    (tmp_path / "films.txt").write_text("a good film\n")
+    score = ("score", tmp_path / "films.txt", *IN_STORE, "--workers", 1, "--trusted-keys", fingerprint)
+    slipway("publish", tiny_artifact, "--bucket", BUCKET)
+    slipway("promote", "latest", *IN_STORE)
+    assert_refused(slipway(*score), "is not signed")
+    assert not (tmp_path / "films.txt.scored").exists()
+    slipway("publish", tiny_artifact, "--bucket", BUCKET, "--sign", path)
+    assert slipway(*score).code == 0
+
+
 def test_the_environment_names_key_and_trust(
     store: Store, tiny_artifact: Path, key: tuple[Path, str], slipway: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,8 +63,9 @@ def test_nothing_is_a_picture_too() -> None:
 
 
 WORDS = ["_aws", "CloudWatchMetrics", "Dimensions", "Metrics", "Name", "service", "message", "Latency"]
+values = [*WORDS, "demo-prod"]
 anything = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.sampled_from([*WORDS, "demo-prod"]),
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.sampled_from(values),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
     max_leaves=12,
 )
