@@ -1,6 +1,7 @@
-"""Which tests share a process where several run: those of a file, and all that need the local cloud.
+"""Which tests share a process where several run: those of a file, and of a folder that shares what is slow to make.
 
-A cloud takes half a minute to deploy: two processes that have one each spend a minute.
+A local cloud takes half a minute to deploy. Images are built by one process at a time: another one would wait for it
+until its last test of whatever file is over.
 """
 
 from typing import Any
@@ -8,14 +9,15 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-_CLOUD = "tests/local_cloud"
+_WHOLE = ("tests/image/", "tests/local_cloud/")
 
 
 class Spread(LoadFileScheduling):
-    """``--dist loadfile``, with the local cloud's files as one."""
+    """``--dist loadfile``, with all files of some folders as one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return _CLOUD if nodeid.startswith(f"{_CLOUD}/") else str(super()._split_scope(nodeid))
+        whole = next((folder for folder in _WHOLE if nodeid.startswith(folder)), None)
+        return whole or str(super()._split_scope(nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Spread | None:
