@@ -92,7 +92,15 @@ class Bakes(Construct):
         return alarm_at(
             self,
             "Stopped bakes",
-            metric=self.workflow.metric_failed(period=cdk.Duration.minutes(5), statistic="Sum"),
+            metric=cloudwatch.MathExpression(
+                expression="failed + timed_out + aborted",
+                using_metrics={
+                    "failed": self.workflow.metric_failed(statistic="Sum"),
+                    "timed_out": self.workflow.metric_timed_out(statistic="Sum"),
+                    "aborted": self.workflow.metric_aborted(statistic="Sum"),
+                },
+                period=cdk.Duration.minutes(5),
+            ),
             says=f"A bake of the model {self._deployment.model} stopped half-way: its canary answers on and nobody "
             "watches it. `slipway rollback` withdraws it",
         )

@@ -50,7 +50,7 @@ class DataBucket(Construct):
             grantee=grantee,
             actions=["s3:ListBucket"],
             resource_arns=[self.bucket.bucket_arn],
-            # IfExists as in ``ModelStore``: a read of what is not there carries no prefix.
+            # IfExists as in ``ModelStore``, with what follows from it: a read of what is not there carries no prefix.
             conditions={"StringLikeIfExists": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
         )
 

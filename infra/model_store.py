@@ -36,9 +36,26 @@ class ModelStore(Construct):
             unlogged="Access logs need a second bucket and say nothing new: each change of the live model is in "
             "the ledger, and CloudTrail data events can be turned on for the account.",
         )
+        self._keep_ledger()
+
+    def _keep_ledger(self) -> None:
+        """What was written into a ledger is not replaced, by whoever may write: S3 asks each put for If-None-Match."""
+        self.bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="LedgerIsAppendOnly",
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["s3:PutObject"],
+                resources=[self.bucket.arn_for_objects("models/*/ledger/*")],
+                conditions={"Null": {"s3:if-none-match": "true"}},
+            )
+        )
 
     def grant_read_model(self, grantee: iam.IGrantable, *, model: str) -> iam.Grant:
-        """Let ``grantee`` list and read the objects of one model, and nothing else: no other model, no writing."""
+        """Let ``grantee`` list and read the objects of one model: no other model's, and no writing.
+
+        It can learn the names of other objects in the bucket, by a listing without a prefix.
+        """
         listing = iam.Grant.add_to_principal(
             grantee=grantee,
             actions=["s3:ListBucket"],

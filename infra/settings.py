@@ -40,6 +40,7 @@ class Deployment:
     retain: bool = True  # deleting the stack keeps the bucket with its models, and the logs
     memory_mb: int = 1769  # one whole vCPU
     snap_start: bool = True  # AWS bills a Python function's cached snapshot by the hour: False costs nothing at rest
+    max_request_tokens: int = 100_000  # of all texts of a request together, as far as the model reads them
     reserved_concurrency: int | None = None  # None shares the account's pool
     code_canary: bool = True  # new code gets a tenth of the requests for five minutes; never in the local cloud
     code_slow_ms: int = 3_000  # of new code, from which it is taken back
@@ -173,6 +174,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "domain_name": (lambda v: not v or bool(_DOMAIN.fullmatch(v)), "a name as classify.example.com"),
     "certificate_arn": (lambda v: not v or v.startswith("arn:"), "the ARN of a certificate in ACM"),
+    "max_request_tokens": _between(1, 10_000_000),
     "reserved_concurrency": _between(1, 1_000),
     "code_slow_ms": _between(100, 29_000),
     "requests_per_second": _between(0.1, 10_000),

@@ -77,6 +77,7 @@ class ApiStack(cdk.Stack):
             models=deployment.models,
             model_bucket=store.bucket.bucket_name,
             data_bucket=data.bucket.bucket_name,
+            max_request_tokens=deployment.max_request_tokens,
             trusted_keys=deployment.trusted_keys,
             **_gpu_settings(deployment),
         )

@@ -55,14 +55,15 @@ class WebAcl(Construct):
         """A group that goes with the stack: its name is given, and one that stayed would stop the next deployment."""
         name = f"aws-waf-logs-slipway-{deployment.stage}-{deployment.model}"  # WAF takes no other beginning
         group = log_group(self, "Logs", deployment=replace(deployment, retain=False), name=name)
-        allowed = {"ActionCondition": {"Action": "ALLOW"}}
-        passed = {"Behavior": "DROP", "Conditions": [allowed], "Requirement": "MEETS_ALL"}
+        # What a rule only counts is let through in the end: to drop what was allowed would drop it, too.
+        told = [{"ActionCondition": {"Action": action}} for action in ("BLOCK", "COUNT", "EXCLUDED_AS_COUNT")]
+        kept = {"Behavior": "KEEP", "Conditions": told, "Requirement": "MEETS_ANY"}
         waf.CfnLoggingConfiguration(
             self,
             "Logging",
             resource_arn=self.acl.attr_arn,
             log_destination_configs=[group.log_group_arn],
-            logging_filter={"DefaultBehavior": "KEEP", "Filters": [passed]},
+            logging_filter={"DefaultBehavior": "DROP", "Filters": [kept]},
             redacted_fields=[
                 *({"singleHeader": {"Name": name}} for name in SECRET_HEADERS),
                 {"queryString": {}},

@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 refused, with one line on stderr saying what and how to me
 3 the model was built but a gate refused it; 130 interrupted.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -41,6 +42,8 @@ commands_openapi.register(app)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every refusal becomes one line on stderr and an exit code."""
+    if region := os.environ.get("AWS_REGION"):  # what CDK and other SDKs go by, and boto3 does not
+        os.environ.setdefault("AWS_DEFAULT_REGION", region)
     try:
         app(arguments)
     except SlipwayError as error:

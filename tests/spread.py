@@ -20,6 +20,7 @@ class Spread(LoadFileScheduling):
         return whole or str(super()._split_scope(nodeid))
 
 
+@pytest.hookimpl(optionalhook=True)  # where xdist is switched off
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Spread | None:
     """What xdist asks for; a ``--dist`` that was chosen by hand is left alone."""
     return Spread(config, log) if config.getoption("dist") == "loadfile" else None

@@ -1,7 +1,7 @@
 """What happens between a parsed request and its answer, the same for every dialect."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,8 +17,8 @@ from slipway.requests import PredictRequest, check_tokens
 from slipway.settings import Settings
 
 if TYPE_CHECKING:
-    from functions.predict.router import Routed, Router
-    from functions.predict.trials import Trials
+    from functions.predict.router import Router
+    from functions.predict.trials import Ask, Trials
     from slipway.explain import Explanation
 
 
@@ -42,7 +42,8 @@ class Times(NamedTuple):
 class Answered(NamedTuple):
     """For a dialect to render. ``tokens`` are of all texts; ``explanations`` has one a text where they were wanted.
 
-    Not rendered are ``times`` and ``drift``, which is what the log keeps of the texts (``functions.predict.watching``).
+    Not rendered are ``times``, whether the request was ``for_gpu``, be it that the CPU answered in the end, and
+    ``drift``, which is what the log keeps of the texts (``functions.predict.watching``).
     """
 
     answers: list[Answer]
@@ -52,6 +53,7 @@ class Answered(NamedTuple):
     explanations: "Sequence[Explanation]" = ()
     drift: str = ""
     times: Times | None = None
+    for_gpu: bool = False
 
 
 class Answering:
@@ -93,7 +95,7 @@ class Answering:
         self._record(answered, started, sure=not request.parameters.raw_scores)
         return answered
 
-    def _ask(self, request: PredictRequest, target: Target, ask: Callable[[Predictor], Answered]) -> Answered:
+    def _ask(self, request: PredictRequest, target: Target, ask: "Ask") -> Answered:
         model = self._models.get(target.model)
         if target.version:
             return ask(model.version(target.version))
@@ -102,7 +104,9 @@ class Answering:
             return ask(chosen.predictor)
         return self._trials.ask(target.model, model, request, chosen, ask)
 
-    def _predict(self, request: PredictRequest, target: Target, predictor: Predictor) -> Answered:
+    def _predict(
+        self, request: PredictRequest, target: Target, predictor: Predictor, *, candidate: bool = False
+    ) -> Answered:
         chosen_at = time.perf_counter()
         encoded = predictor.encoder.encode(
             request.texts, truncation=request.parameters.truncation, source=request.source
@@ -110,7 +114,10 @@ class Answering:
         encoded_at = time.perf_counter()
         tokens = sum(each.cost for each in encoded)
         check_tokens(tokens, self._settings.max_request_tokens, request.source)
-        routed = self._route(request, target, predictor, tokens)
+        for_gpu = self._is_for_gpu(target, tokens)
+        routed = None
+        if self._router and for_gpu and not candidate:
+            routed = self._router.predict(request, predictor.manifest.version)
         if routed:
             answers, backend = routed
         else:
@@ -118,9 +125,9 @@ class Answering:
             backend = _backend(predictor)
         drift = "" if request.parameters.raw_scores else watched(predictor.bins, encoded, answers)
         times = Times(chosen_at, encoded_at, time.perf_counter(), by_endpoint=routed is not None)
-        return Answered(answers, predictor.manifest, backend, tokens, drift=drift, times=times)
+        return Answered(answers, predictor.manifest, backend, tokens, drift=drift, times=times, for_gpu=for_gpu)
 
-    def _explain(self, request: PredictRequest, predictor: Predictor) -> Answered:
+    def _explain(self, request: PredictRequest, predictor: Predictor, *, candidate: bool = False) -> Answered:  # noqa: ARG002  no GPU explains
         from slipway.explain import explain  # no prediction needs it
 
         found: list[Explanation] = []
@@ -139,11 +146,11 @@ class Answering:
 
         return Trials(lambda model: Records(self._settings.model_bucket, model, serving=True))
 
-    def _route(self, request: PredictRequest, target: Target, predictor: Predictor, tokens: int) -> "Routed | None":
-        """The GPU's answers, where it is asked: it has the live version of the default model."""
+    def _is_for_gpu(self, target: Target, tokens: int) -> bool:
+        """It has the live version of the default model."""
         if self._router is None or target.version or target.model != self._settings.model:
-            return None
-        return self._router.predict(request, predictor.manifest.version, tokens)
+            return False
+        return self._router.wants(tokens)
 
     def _shadow(self, target: Target, request: PredictRequest, answers: Sequence[Answer]) -> None:
         """Let the shadow candidate score a sampled request: encoded anew, since its tokenizer may be another one."""

@@ -44,11 +44,12 @@ class Router:
         self.breaker = Breaker(clock)
         self.traffic = Traffic(Thresholds(settings.gpu_enter_rps, settings.gpu_leave_rps), rate=rate, clock=clock)
 
-    def predict(self, request: PredictRequest, version: str, tokens: int) -> Routed | None:
-        """The endpoint's answers for ``version``; None if the CPU is to answer. ``tokens`` are those of all texts."""
-        mode = self.traffic.note()
-        if tokens < self._large and mode == "light":
-            return None
+    def wants(self, tokens: int) -> bool:
+        """Whether a request that has just come, with so many ``tokens`` in all of its texts, is one for the GPU."""
+        return self.traffic.note() == "heavy" or tokens >= self._large
+
+    def predict(self, request: PredictRequest, version: str) -> Routed | None:
+        """The endpoint's answers for ``version``; None if the CPU is to answer."""
         if self._elsewhere[0] == version and self._clock() < self._elsewhere[1]:
             return None
         if not self.breaker.allows():

@@ -13,19 +13,22 @@ from pathlib import Path
 from threading import Lock
 
 KILLED = "a process of this function ended in the middle of it: a crash, no memory left, or out of time"
+# Ends in a row from which a version is left alone. One may be Lambda's own: it ends a start that takes ten seconds.
+FATAL = 2
 _PREFIX, _MARK = "slipway-", "mark"
 Asked = tuple[str, str]  # a model and its version
 
 
 class Scratch:
-    """``folder`` is this process's alone; ``killers`` are what earlier ones ended in the middle of.
+    """``folder`` is this process's alone; ``killers`` are what the ones before it have died of.
 
     Safe to use from several threads. A mark that cannot be written is left out: no request fails for a full disk.
     """
 
     def __init__(self, parent: Path) -> None:
         """Remove what dead processes have left under ``parent``."""
-        self.killers: frozenset[Asked] = frozenset(_clear(parent))
+        self._ends = dict(_clear(parent))
+        self.killers = frozenset(asked for asked, ends in self._ends.items() if ends >= FATAL)
         self.folder = parent / f"{_PREFIX}{os.urandom(8).hex()}"  # ``tempfile`` takes 2 ms to import
         self.folder.mkdir(mode=0o700)
         self._mark = _locked(self.folder / _MARK, os.O_CREAT)
@@ -33,24 +36,26 @@ class Scratch:
         self._lock = Lock()
 
     @contextmanager
-    def at_risk(self, model: str, version: str) -> Iterator[None]:
-        """While it lasts, an end of this process is held against the version."""
-        self._count(model, version, 1)
+    def at_risk(self, model: str, version: str, ends: int = 1) -> Iterator[None]:
+        """While it lasts, an end of this process is held against the version, and counts as so many."""
+        ends += self._ends.get((model, version), 0)
+        self._count(model, version, ends)
         try:
             yield
         finally:
-            self._count(model, version, -1)
+            self._ends.pop((model, version), None)
+            self._count(model, version, -ends)
 
-    def _count(self, model: str, version: str, by: int) -> None:
+    def _count(self, model: str, version: str, ends: int) -> None:
         with self._lock, suppress(OSError):
-            self._now[model, version] += by
-            lines = [" ".join(asked) for asked, count in self._now.items() if count]
+            self._now[model, version] += ends
+            lines = [" ".join((*asked, str(count))) for asked, count in self._now.items() if count]
             os.ftruncate(self._mark, 0)
             os.pwrite(self._mark, "\n".join(lines).encode(), 0)
 
 
-def _clear(parent: Path) -> Iterator[Asked]:
-    """What each dead process was about; its folder goes."""
+def _clear(parent: Path) -> Iterator[tuple[Asked, int]]:
+    """What each dead process was about, and the ends that this makes; its folder goes."""
     for folder in parent.glob(f"{_PREFIX}*"):
         with suppress(OSError):  # BlockingIOError: its process lives; FileNotFoundError: it has just begun
             mark = _locked(folder / _MARK)
@@ -59,7 +64,14 @@ def _clear(parent: Path) -> Iterator[Asked]:
                 _remove(folder)
             finally:
                 os.close(mark)
-            yield from ((model, version) for model, _, version in (line.partition(" ") for line in lines))
+            yield from _read(lines)
+
+
+def _read(lines: list[str]) -> Iterator[tuple[Asked, int]]:
+    for line in lines:
+        with suppress(ValueError):  # cut off by a full disk
+            model, version, ends = line.split(" ")
+            yield (model, version), int(ends)
 
 
 def _locked(path: Path, flags: int = 0) -> int:

@@ -29,6 +29,7 @@ class _Request(NamedTuple):
     candidate: Predictor
     encoded: Sequence[Encoded] | Encode
     labels: Sequence[str]
+    report: Report
 
 
 class Shadowing:
@@ -52,18 +53,25 @@ class Shadowing:
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
 
-    def submit(self, candidate: Predictor, encoded: Sequence[Encoded] | Encode, labels: Sequence[str]) -> None:
+    def submit(
+        self,
+        candidate: Predictor,
+        encoded: Sequence[Encoded] | Encode,
+        labels: Sequence[str],
+        report: Report | None = None,
+    ) -> None:
         """Have ``candidate`` classify texts that were answered with ``labels``, one a text. Never waits, never raises.
 
         An empty label is an abstention, which is not compared. ``encoded`` must be the candidate's own encoding, or
-        what makes it, which is then called in the thread: versions may have different tokenizers.
+        what makes it, which is then called in the thread: versions may have different tokenizers. ``report`` is called
+        instead of the one that all the others have.
         """
         with self._changed:
             if len(self._waiting) >= QUEUE:
                 self.dropped += 1
                 self._lost(candidate.manifest.version, True)
                 return
-            self._waiting.append(_Request(candidate, encoded, labels))
+            self._waiting.append(_Request(candidate, encoded, labels, report or self._report))
             self._changed.notify_all()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="shadow", daemon=True)
@@ -91,7 +99,7 @@ class Shadowing:
             texts, disagreements, largest = _compare(request)
             self.texts += texts
             self.disagreements += disagreements
-            self._report(version, texts, disagreements, largest)
+            request.report(version, texts, disagreements, largest)
         except Exception as error:  # whatever a candidate does is its own affair; its kind only, never a text
             self.failures += 1
             self._lost(version, False)

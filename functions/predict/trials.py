@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from functions.predict.scratch import KILLED
+from functions.predict.scratch import FATAL, KILLED
 from functions.predict.shadowing import Shadowing
 from functions.predict.trial import Trial
 from slipway.errors import RequestError
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from slipway.predictor import Predictor
     from slipway.releases import Canary, Live
 
-Ask = Callable[["Predictor"], "Answered"]
+
+class Ask(Protocol):
+    """Has a version answer the request; no ``candidate`` is asked for on the GPU, which has what is live."""
+
+    def __call__(self, predictor: "Predictor", *, candidate: bool = False) -> "Answered": ...
 
 
 class Trials:
@@ -35,7 +39,7 @@ class Trials:
         self, open_records: Callable[[str], "Records"], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """``open_records`` is called with a model's name once it has a canary."""
-        self.comparing = Shadowing(self._compared, lost=_is_no_comparison)
+        self.comparing = Shadowing(_is_no_shadow, lost=_is_no_comparison)
         self._open_records = open_records
         self._clock = clock
         self._trials: dict[str, Trial] = {}
@@ -53,7 +57,7 @@ class Trials:
         killed = (name, canary.version) in model.scratch.killers  # said for good: a minute later it is tried again
         trial.canary_refused(KILLED if killed else model.refused.get(canary.version, ""))
         try:
-            return self._ask(trial, request, chosen, model.scratch.at_risk(name, canary.version), ask)
+            return self._ask(trial, request, chosen, model.scratch.at_risk(name, canary.version, FATAL), ask)
         finally:
             trial.keep()
 
@@ -64,7 +68,7 @@ class Trials:
             return _ask_live(trial, chosen.live, ask)
         try:
             with risk:
-                answered, milliseconds = _timed(ask, chosen.predictor)
+                answered, milliseconds = _timed(partial(ask, candidate=True), chosen.predictor)
         except RequestError as refusal:
             answered = _ask_live(trial, chosen.live, ask)  # which refuses as well if it is the request's own fault
             trial.canary_failed(refusal)
@@ -73,21 +77,17 @@ class Trials:
             trial.canary_failed(error)
             return _ask_live(trial, chosen.live, ask)
         if trial.canary_answered(milliseconds):
-            self._compare(chosen.live, request, answered)
+            self._compare(trial, chosen.live, request, answered)
         return answered
 
-    def _compare(self, live: "Predictor", request: PredictRequest, answered: "Answered") -> None:
+    def _compare(self, trial: Trial, live: "Predictor", request: PredictRequest, answered: "Answered") -> None:
         """Its first text: those of one request are alike, and one is enough work."""
         encode = partial(live.encoder.encode, request.texts[:1], truncation=request.parameters.truncation)
-        self.comparing.submit(live, encode, [answered.answers[0].scores[0][0]])
 
-    def _compared(self, version: str, texts: int, disagreements: int, _largest: float) -> None:
-        """``version`` is the one that was asked afterwards: no other model's live version has that name."""
-        with self._lock:
-            trials = [*self._trials.values()]
-        for trial in trials:
-            if trial.pointer.version == version:
-                trial.compared(texts, disagreements)
+        def report(_version: str, texts: int, disagreements: int, _largest: float) -> None:
+            trial.compared(texts, disagreements)  # of its own trial, however late: the next canary's is another one
+
+        self.comparing.submit(live, encode, [answered.answers[0].scores[0][0]], report)
 
     def _trial(self, name: str, pointer: "Live", canary: "Canary") -> Trial:
         with self._lock:
@@ -109,12 +109,16 @@ def _ask_live(trial: Trial, live: "Predictor", ask: Ask) -> "Answered":
     return answered
 
 
-def _timed(ask: Ask, predictor: "Predictor") -> "tuple[Answered, float | None]":
-    """The answer, and its milliseconds if the CPU gave it: the GPU's are another machine's."""
+def _timed(ask: "Callable[[Predictor], Answered]", predictor: "Predictor") -> "tuple[Answered, float | None]":
+    """The answer, and its milliseconds if it is one that CPUs give: both versions' are of the same requests then."""
     started = time.perf_counter()
     answered = ask(predictor)
     milliseconds = (time.perf_counter() - started) * 1e3
-    return answered, milliseconds if answered.backend.startswith("cpu-") else None
+    return answered, None if answered.for_gpu else milliseconds
+
+
+def _is_no_shadow(_version: str, _texts: int, _disagreements: int, _largest: float) -> None:
+    """Each comparison has its own report."""
 
 
 def _is_no_comparison(_version: str, _dropped: bool) -> None:

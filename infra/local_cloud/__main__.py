@@ -57,7 +57,7 @@ def _env(cloud: LocalCloud, _: argparse.Namespace) -> int:
         "SLIPWAY_MODEL": outputs.model,
         "SLIPWAY_MODEL_BUCKET": outputs.model_bucket,
         "SLIPWAY_DATA_BUCKET": outputs.data_bucket,
-        "SLIPWAY_API_URL": outputs.api_url,
+        "SLIPWAY_URL": outputs.api_url,
         "SLIPWAY_API_KEY": outputs.api_key,
     }
     for name, value in {**cloud.client_env(), **deployed}.items():

@@ -20,11 +20,16 @@ from slipway.store import Store
 STEPS, PATIENCE = "5,25,50,100", "24h"
 
 Time = Annotated[str | None, typer.Option(help="How long each step of the canary lasts at least, such as 10m.")]
-Steps = Annotated[str, typer.Option(help="Per cent of the requests that it grows by, after --canary.")]
-Limits = Annotated[
-    str, typer.Option(help="What it may do worse: errors=1,disagreement=10 (per cent), slowdown=1.5, requests=100.")
+Steps = Annotated[
+    str | None, typer.Option(help=f"Per cent of the requests that it grows by, after --canary. [{STEPS}]")
 ]
-Patience = Annotated[str, typer.Option(help="How long a step waits for requests before it is given up.")]
+Limits = Annotated[
+    str | None,
+    typer.Option(help="What it may do worse: errors=1,disagreement=10 (per cent), slowdown=1.5, requests=100."),
+]
+Patience = Annotated[
+    str | None, typer.Option(help=f"How long a step waits for requests before it is given up. [{PATIENCE}]")
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +43,25 @@ class Wish:
     bounds: Bounds
 
     @classmethod
-    def read(cls, *, canary: float | None, bake: str, steps: str, bounds: str, patience: str) -> "Wish":
-        """Raises typer.BadParameter, before anything has changed."""
+    def read(
+        cls, *, canary: float | None, bake: str | None, steps: str | None, bounds: str | None, patience: str | None
+    ) -> "Wish | None":
+        """None without ``bake``. Raises typer.BadParameter, before anything has changed."""
+        if bake is None:
+            options = {"--steps": steps, "--bounds": bounds, "--patience": patience}
+            if useless := [name for name, value in options.items() if value is not None]:
+                raise typer.BadParameter(f"{useless[0]} belongs to --bake: --canary 5 --bake 10m")
+            return None
         if canary is None:
             raise typer.BadParameter("--bake belongs to --canary: --canary 5 --bake 10m")
         try:
             seconds = parse_seconds(bake)
             wish = cls(
                 weight=canary / 100,
-                steps=tuple(step for step in parse_steps(steps) if step > canary / 100),
+                steps=tuple(step for step in parse_steps(STEPS if steps is None else steps) if step > canary / 100),
                 seconds=seconds,
-                patience=max(parse_seconds(patience), seconds),
-                bounds=Bounds.parse(bounds),
+                patience=max(parse_seconds(patience or PATIENCE), seconds),
+                bounds=Bounds.parse(bounds or ""),
             )
             check_weights((wish.weight, *wish.steps))
             check_times(wish.seconds, wish.patience)

@@ -147,7 +147,7 @@ def compress(
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
-    """Try the grid of [compress] and show accuracy, flips, speed and size of every point, without building.
+    """Try the grid of the section compress and show accuracy, flips, speed and size of each point, without building.
 
     What was trained stays: `slipway build` goes on from it. Exit code 3 if no point meets the constraint.
     """

@@ -17,13 +17,25 @@ def user() -> str:
         return "unknown"
 
 
+def bucket_name(given: str | None) -> str | None:
+    """As S3 has it. Raises typer.BadParameter for an address, which is what other tools take."""
+    if given and ("/" in given or ":" in given):
+        raise typer.BadParameter(f"{given!r} is no name of a bucket: give it without s3:// and without a path")
+    return given
+
+
 Config = Annotated[Path, typer.Option("--config", "-c", help="The build's TOML file, such as configs/demo.toml.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the configuration.")
 ]
 Artifact = Annotated[Path, typer.Argument(help="A directory that `slipway build` made.")]
 Bucket = Annotated[
-    str, typer.Option(envvar="SLIPWAY_MODEL_BUCKET", help="The model bucket: the output ModelBucket of `cdk deploy`.")
+    str,
+    typer.Option(
+        envvar="SLIPWAY_MODEL_BUCKET",
+        help="The model bucket: the output ModelBucket of `cdk deploy`.",
+        callback=bucket_name,
+    ),
 ]
 Model = Annotated[str, typer.Option(envvar="SLIPWAY_MODEL", help="The model's name.")]
 Why = Annotated[str, typer.Option(help="The reason, for the ledger.")]

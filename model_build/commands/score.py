@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from model_build.commands.options import Json, Model, answer
+from model_build.commands.options import Json, Model, answer, bucket_name
 from model_build.commands.signing_options import Trusted
 from slipway.batch.job import Request
 from slipway.errors import StoreError
@@ -28,7 +28,9 @@ def score(  # noqa: PLR0913 - the options of a command are its arguments
     file: Annotated[Path, typer.Argument(help="JSON Lines, CSV, Parquet or plain text; gzip or zstd.")],
     *,
     artifact: Annotated[Path | None, typer.Option(help="A built artifact; by default the live version.")] = None,
-    bucket: Annotated[str | None, typer.Option(envvar="SLIPWAY_MODEL_BUCKET", help="The model bucket.")] = None,
+    bucket: Annotated[
+        str | None, typer.Option(envvar="SLIPWAY_MODEL_BUCKET", help="The model bucket.", callback=bucket_name)
+    ] = None,
     model: Annotated[str | None, typer.Option(envvar="SLIPWAY_MODEL", help="The model's name.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where results go. [FILE.scored]")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one a core.")] = 0,
@@ -73,7 +75,7 @@ def _request(
     if (text_column, top_k, truncate, abstain_below) == (None, None, None, None):
         return None
     if truncate is not None and truncate not in get_args(Truncation):
-        raise typer.BadParameter(f"--truncate is one of {_TRUNCATIONS}")
+        raise typer.BadParameter(f"--truncate {truncate!r} is not one of {_TRUNCATIONS}")
     parameters = Parameters(truncation=truncate or "right", top_k=top_k, abstain_below=abstain_below or 0.0)  # type: ignore[arg-type]
     return Request(text_column=text_column or Request.text_column, parameters=parameters)
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from model_build.commands import bake as commands_bake
-from model_build.commands.options import Artifact, Bucket, By, Json, Model, Why, answer
+from model_build.commands.options import Artifact, Bucket, By, Json, Model, Why, answer, bucket_name
 from model_build.commands.signing_options import Sign, Trusted
 from model_build.commands.store_tables import difference_table, history_table, percent
 from model_build.signing import open_signer
@@ -45,9 +45,9 @@ def promote(  # noqa: PLR0913 - the options of a command are its arguments
     shadow: Annotated[bool, typer.Option("--shadow", help="It answers nobody, and is scored beside live.")] = False,
     share: Annotated[float | None, typer.Option(help="Per cent of the requests that a shadow scores. [100]")] = None,
     bake: commands_bake.Time = None,
-    steps: commands_bake.Steps = commands_bake.STEPS,
-    bounds: commands_bake.Limits = "",
-    patience: commands_bake.Patience = commands_bake.PATIENCE,
+    steps: commands_bake.Steps = None,
+    bounds: commands_bake.Limits = None,
+    patience: commands_bake.Patience = None,
     why: Why = "",
     trusted_keys: Trusted = "",
     as_json: Json = False,
@@ -56,9 +56,7 @@ def promote(  # noqa: PLR0913 - the options of a command are its arguments
     weight, sampled = _part("canary", canary, below=True), _part("share", share, below=False)
     if (canary is not None and shadow) or (share is not None and not shadow):
         raise typer.BadParameter("--canary and --shadow exclude each other, and --share belongs to --shadow")
-    wish = None
-    if bake is not None:
-        wish = commands_bake.Wish.read(canary=canary, bake=bake, steps=steps, bounds=bounds, patience=patience)
+    wish = commands_bake.Wish.read(canary=canary, bake=bake, steps=steps, bounds=bounds, patience=patience)
     store = Store(bucket, model, trusted_keys=trusted_keys)
     version = _resolve(store, version)
     if wish:
@@ -118,7 +116,9 @@ def verify(version: Version, bucket: Bucket, model: Model, trusted_keys: Trusted
 def predict(
     texts: Annotated[list[str], typer.Argument(help="Texts to classify.")],
     artifact: Annotated[Path | None, typer.Option(help="A built artifact; by default the live version.")] = None,
-    bucket: Annotated[str | None, typer.Option(envvar="SLIPWAY_MODEL_BUCKET", help="The model bucket.")] = None,
+    bucket: Annotated[
+        str | None, typer.Option(envvar="SLIPWAY_MODEL_BUCKET", help="The model bucket.", callback=bucket_name)
+    ] = None,
     model: Annotated[str | None, typer.Option(envvar="SLIPWAY_MODEL", help="The model's name.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -157,7 +157,8 @@ def _part(option: str, percentage: float | None, *, below: bool) -> float | None
     if percentage is None:
         return None
     if not 0 < percentage <= 100 or (below and percentage == 100):
-        raise typer.BadParameter(f"--{option} is a percentage above 0 and {'below' if below else 'at most'} 100")
+        bounds = f"above 0 and {'below' if below else 'at most'} 100"
+        raise typer.BadParameter(f"--{option} {percentage:g} is not a percentage {bounds}")
     return percentage / 100
 
 

@@ -1,7 +1,7 @@
 """``slipway build --on sagemaker``: the build as a training job, from the upload to the verified artifact.
 
-The job runs ``remote_entry.py`` in the image of ``training.Dockerfile``. The same command, given again, goes on waiting
-for the job that it started, or fetches what a finished one made.
+The job runs ``remote/entry.py`` in the image of ``training.Dockerfile``; docs/building.md says what it needs. The same
+command, given again, goes on waiting for the job that it started, or fetches what a finished one made.
 """
 
 import json

@@ -61,7 +61,10 @@ def test_a_look_that_fails_is_repeated_for_an_hour_and_then_rings(bake: Assembly
     waits = [min(retry["IntervalSeconds"] * retry["BackoffRate"] ** i, retry["MaxDelaySeconds"]) for i in range(40)]
     assert retry["MaxAttempts"] == 40
     assert sum(waits) > 3_600
-    assert bake.properties("AWS::CloudWatch::Alarm")["MetricName"] == "ExecutionsFailed"
+    *counted, total = sorted(bake.properties("AWS::CloudWatch::Alarm")["Metrics"], key=lambda m: "Expression" in m)
+    names = {each["MetricStat"]["Metric"]["MetricName"] for each in counted}
+    assert names == {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"}
+    assert set(total["Expression"].split(" + ")) == {each["Id"] for each in counted}
 
 
 def test_the_command_line_finds_the_workflow_by_bucket_and_model(bake: Assembly) -> None:

@@ -151,5 +151,11 @@ def test_no_key_and_no_token_is_in_the_acl_s_log_or_samples(jwt: Assembly) -> No
     redacted = [field.get("SingleHeader", {}).get("Name") for field in logging["RedactedFields"]]
     assert set(SECRET_HEADERS) <= set(redacted)
     assert 'sampledRequestsEnabled": true' not in json.dumps(jwt.properties("AWS::WAFv2::WebACL"))
+    (kept,) = logging["LoggingFilter"]["Filters"]
+    actions = {each["ActionCondition"]["Action"] for each in kept["Conditions"]}
+    assert (logging["LoggingFilter"]["DefaultBehavior"], kept["Behavior"], kept["Requirement"]) == (
+        "DROP", "KEEP", "MEETS_ANY",
+    )  # fmt: skip
+    assert actions == {"BLOCK", "COUNT", "EXCLUDED_AS_COUNT"}, "what is only counted is let through in the end"
     groups = [g["Properties"].get("LogGroupName") for g in jwt.resources("AWS::Logs::LogGroup")]
     assert "aws-waf-logs-slipway-prod-tickets" in groups

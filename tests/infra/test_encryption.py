@@ -17,9 +17,12 @@ def own(synthesize: Synthesize) -> Assembly:
     return synthesize(stage="prod", model="tickets", kms_key="own", gpu="scale-to-zero")
 
 
+LEDGER = "LedgerIsAppendOnly"
+
+
 def refusals(assembly: Assembly, stack: str) -> dict[str, Json]:
     policy = assembly.part(stack).properties("AWS::S3::BucketPolicy")
-    statements = [s for s in policy["PolicyDocument"]["Statement"] if s.get("Sid")]
+    statements = [s for s in policy["PolicyDocument"]["Statement"] if s.get("Sid", LEDGER) != LEDGER]
     assert all((s["Effect"], s["Action"], s["Principal"]) == ("Deny", "s3:PutObject", {"AWS": "*"}) for s in statements)
     assert all(json.dumps(s["Resource"]).endswith('"/*"]]}') for s in statements)
     return {statement["Sid"]: statement["Condition"] for statement in statements}
@@ -57,6 +60,17 @@ def test_a_put_is_refused_only_if_it_asks_for_another_encryption(
     aws: Assembly, stack: str, headers: dict[str, str], refused: bool
 ) -> None:
     assert is_refused(refusals(aws, stack), headers) is refused
+
+
+def test_an_entry_of_a_ledger_is_not_replaced_whoever_may_write(aws: Assembly) -> None:
+    """S3 evaluates If-None-Match; the policy sees to it that there is one."""
+    policy = aws.part("slipway-prod-store").properties("AWS::S3::BucketPolicy")["PolicyDocument"]
+    (statement,) = [s for s in policy["Statement"] if s.get("Sid") == LEDGER]
+    assert (statement["Effect"], statement["Action"], statement["Principal"]) == (
+        "Deny", "s3:PutObject", {"AWS": "*"},
+    )  # fmt: skip
+    assert json.dumps(statement["Resource"]).endswith('"/models/*/ledger/*"]]}')
+    assert statement["Condition"] == {"Null": {"s3:if-none-match": "true"}}
 
 
 @pytest.mark.parametrize("stack", BUCKETS)

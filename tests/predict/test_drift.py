@@ -80,7 +80,7 @@ def drift(bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def told(statistic: str = "") -> list[float]:
     """The largest value of the metric that the alarm looks at, or of a statistic's index; empty if none was put."""
-    dimensions = {"service": "demo", "stage": "prod", **({"statistic": statistic} if statistic else {})}
+    dimensions = {"service": "demo-prod", **({"statistic": statistic} if statistic else {})}
     now = datetime.now(UTC)
     found = boto3.client("cloudwatch").get_metric_statistics(
         Namespace="Slipway",

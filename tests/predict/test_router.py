@@ -76,7 +76,7 @@ def ask(endpoint: Endpoint, clock: Clock, told: Any) -> Callable[..., Routed | N
     router = Router(SETTINGS, endpoint, clock=clock)
 
     def ask(tokens: int = 1_000, request: PredictRequest = REQUEST) -> Routed | None:
-        return router.predict(request, endpoint.predictor.manifest.version, tokens)
+        return router.predict(request, endpoint.predictor.manifest.version) if router.wants(tokens) else None
 
     return ask
 

@@ -13,12 +13,12 @@ from functions.predict.scratch import Scratch
 _DIES = """
 import os, sys
 from pathlib import Path
-from functions.predict.scratch import Scratch
+from functions.predict.scratch import FATAL, Scratch
 scratch = Scratch(Path(sys.argv[1]))
 (scratch.folder / "demo").mkdir()
 with scratch.at_risk("demo", "v1"):
     pass
-with scratch.at_risk("demo", "v2"), scratch.at_risk("other", "v3"), scratch.at_risk("demo", "v2"):
+with scratch.at_risk("demo", "v2", FATAL), scratch.at_risk("other", "v3"), scratch.at_risk("demo", "v2", FATAL):
     os.kill(os.getpid(), 9)
 """
 
@@ -33,8 +33,31 @@ def dead(tmp_path: Path) -> Path:
 
 def test_what_a_dead_process_was_about_is_known_and_its_folder_is_gone(dead: Path) -> None:
     scratch = Scratch(dead)
-    assert scratch.killers == {("demo", "v2"), ("other", "v3")}
+    assert scratch.killers == {("demo", "v2")}
     assert [*dead.iterdir()] == [scratch.folder]
+
+
+def test_what_may_have_been_lambda_s_own_end_of_a_slow_start_is_held_against_a_version_the_second_time(
+    tmp_path: Path,
+) -> None:
+    assert not _after(tmp_path, "load").killers
+    assert _after(tmp_path, "load", "load").killers == {("demo", "v1")}
+    assert not _after(tmp_path, "load", "loaded", "load").killers
+
+
+def _after(parent: Path, *lives: str) -> Scratch:
+    """The process after these, each of which ended while it loaded a version, or else after it had."""
+    script = """
+import os, sys
+from pathlib import Path
+from functions.predict.scratch import Scratch
+with Scratch(Path(sys.argv[1])).at_risk("demo", "v1"):
+    if sys.argv[2] == "load":
+        os.kill(os.getpid(), 9)
+"""
+    for life in lives:
+        subprocess.run([sys.executable, "-c", script, str(parent), life], check=False)
+    return Scratch(parent)
 
 
 def test_it_is_known_once(dead: Path) -> None:
@@ -61,7 +84,7 @@ def test_nobody_else_can_read_it(tmp_path: Path) -> None:
     assert (folder.stat().st_mode & 0o777, (folder / "mark").stat().st_mode & 0o777) == (0o700, 0o600)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\n\n", b"no version", b"x" * 10_000])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\n\n", b"no version", b"demo v1 many", b"x" * 10_000])
 def test_a_damaged_mark_is_no_error(tmp_path: Path, content: bytes) -> None:
     folder = tmp_path / "slipway-dead"
     folder.mkdir()

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -11,6 +12,7 @@ import pytest
 from functions.predict import telemetry
 from functions.predict import trial as trial_module
 from functions.predict.models import Models
+from functions.predict.router import Router
 from functions.predict.routes import Service
 from functions.predict.scratch import KILLED, Scratch
 from functions.predict.shadowing import Shadowing
@@ -18,8 +20,10 @@ from slipway.bakes.records import Records
 from slipway.bakes.tally import Counts
 from slipway.errors import InvalidRequest, StoreError
 from slipway.predictor import Predictor
+from slipway.releases import Live, choose_version
 from slipway.settings import Settings
 from slipway.store import Store
+from tests.image.runtime_api import rest_event
 from tests.predict.conftest import Caller, Clock, settle
 from tests.predict.conftest import Records as Logs
 
@@ -200,6 +204,65 @@ def test_a_version_that_cannot_be_loaded_is_told_to_the_bake(
     settle()
     assert caller.predict(TEXTS[0]).document["model_version"] == promoted
     assert "is damaged" in counts().refused
+
+
+def test_a_request_that_the_gpu_has_or_would_have_is_no_time_of_either_and_no_candidate_is_asked_for_there(
+    settings: Settings, deployment: Models, shadowing: Shadowing, store: Store, promoted: str, second: str
+) -> None:
+    """Else the canary, which CPUs answer for, would look slow wherever the endpoint takes the large ones."""
+    asked = []
+
+    def invoke(body: bytes) -> bytes:
+        asked.append(body)
+        raise OSError("gone")
+
+    given = replace(settings, gpu_endpoint="e", gpu_tokens=20)
+    service = Service(given, deployment, shadowing, Router(given, invoke))
+    call = Caller(lambda event, _: service.handle(event))
+    few, many = TEXTS[:1], [TEXTS[0]] * 8
+    store.canary(second, 0.5, by="ada", why="a try")
+    call.predict(*few)
+    settle()
+    ids = {choose_version(_pointer(store), str(n)): str(n) for n in range(64)}  # one of each version
+    for texts in (few, many):
+        for version, request_id in ids.items():
+            event = rest_event("POST", "/v1/models/demo:predict", {"instances": [*texts]})
+            event["headers"]["X-Request-Id"] = request_id
+            assert json.loads(service.handle(event)["body"])["model_version"] == version
+    (trial,) = service._answering._trials._trials.values()
+    canary, live = trial.counts.canary, trial.counts.live
+    assert (canary.requests, canary.timed()) == (2, 1)
+    assert (live.requests, live.timed()) == (3, 2)  # with the one that found the pointer
+    assert len(asked) == 1
+
+
+def test_what_is_compared_late_is_the_canary_s_that_gave_the_answer(
+    service: Service, call: Caller, counts: Callable[[], Counts], store: Store, second: str, another: Any, clock: Any
+) -> None:
+    """A process may be frozen with a comparison until the next canary is there."""
+    trials = service._answering._trials
+    waiting: list[Callable[[], None]] = []
+
+    def later(*job: Any) -> None:
+        waiting.append(lambda: job[-1]("live", 1, 1, 0.5))
+
+    trials.comparing.submit = later  # type: ignore[method-assign]
+    for _ in range(10):
+        call.predict(TEXTS[0])
+    (first,) = trials._trials.values()
+    store.canary(another(3), WEIGHT, by="ada", why="the next one")
+    _poll(service, clock)
+    for each in waiting:
+        each()
+    (now,) = trials._trials.values()
+    assert first is not now
+    assert (first.counts.disagreements, now.counts.disagreements) == (1, 0)
+
+
+def _pointer(store: Store) -> Live:
+    live = store.live()
+    assert live
+    return live
 
 
 def _poll(service: Service, clock: Any) -> None:

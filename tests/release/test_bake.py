@@ -33,7 +33,7 @@ def turn(function: Any) -> ModuleType:
 
 def test_a_turn_without_news_waits(turn: ModuleType, bake: Bake) -> None:
     document = json.loads(json.dumps(turn.handler(json.loads(json.dumps(bake.to_dict())), None)))
-    assert (document["state"], document["pause"]) == ("going", 3.0)
+    assert (document["state"], document["pause"]) == ("going", 3)
     assert Bake.from_dict(document) == bake
 
 

@@ -285,3 +285,19 @@ def test_a_range_is_of_the_content_that_was_meant_or_not_read(bucket: str) -> No
     objects.write("file", [b"another"])
     with pytest.raises(NoSuchObject, match="has changed"):
         objects.read_range("file", 2, 5, etag=etag)
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "eu-south-2"])
+def test_an_address_to_upload_to_names_the_region_s_own_host(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The global one redirects for hours after a bucket is made, and never serves the newer regions."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    with moto.mock_aws():
+        url = Objects("a-bucket", "inbox/").upload_url("films.csv", seconds=60)
+    host = "a-bucket.s3.amazonaws.com" if region == "us-east-1" else f"a-bucket.s3.{region}.amazonaws.com"
+    assert url.startswith(f"https://{host}/inbox/films.csv?")
+
+
+def test_an_endpoint_of_one_s_own_needs_no_host_for_each_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:4566")
+    url = Objects("a-bucket", "inbox/").upload_url("films.csv", seconds=60)
+    assert url.startswith("http://127.0.0.1:4566/a-bucket/inbox/films.csv?")

@@ -1,6 +1,7 @@
 """``slipway promote --canary --bake``: what it starts and says, and what it refuses before anything has changed."""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -133,3 +134,39 @@ def test_history_shows_the_steps_with_their_reasons(
     entry = slipway("history", *IN_STORE, "--json").document[0]
     assert (entry["action"], entry["by"]) == ("withdraw", "bake")
     assert "20 of 20 texts got another label" in entry["why"]
+
+
+@pytest.mark.parametrize(("option", "value"), [("--steps", "5,25"), ("--bounds", "errors=1"), ("--patience", "1h")])
+def test_an_option_of_a_bake_without_one_is_refused_before_everybody_gets_the_version(
+    second: str, store: Store, slipway: Run, option: str, value: str
+) -> None:
+    outcome = slipway("promote", second, *IN_STORE, option, value)
+    assert (outcome.code, store.live()) == (2, None)
+    assert f"{option} belongs to --bake" in " ".join(outcome.err.split())
+
+
+def test_without_a_region_it_is_one_line(
+    first: str, second: str, slipway: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflows._client.cache_clear()
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    baked = ("promote", second, *IN_STORE, "--canary", 5, "--bake", "10m")
+    assert_refused(slipway(*baked), "region", "AWS_REGION")
+
+
+def test_the_region_that_cdk_goes_by_is_enough(
+    first: str, second: str, workflow: str, slipway: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """boto3 reads AWS_DEFAULT_REGION only."""
+    monkeypatch.setenv("AWS_REGION", os.environ["AWS_DEFAULT_REGION"])
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    workflows._client.cache_clear()
+    assert slipway("promote", second, *IN_STORE, "--canary", 5, "--bake", "10m").code == 0
+
+
+def test_the_address_of_a_bucket_is_no_name(slipway: Run) -> None:
+    outcome = slipway("history", "--bucket", f"s3://{BUCKET}", "--model", "demo")
+    assert outcome.code == 2
+    assert "without s3://" in " ".join(outcome.err.split())

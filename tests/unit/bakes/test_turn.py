@@ -116,6 +116,7 @@ def test_with_too_few_requests_it_waits_and_then_gives_up(
         assert bake.state == "going"
         pauses.append(bake.pause)
     assert pauses == [6, 60, 300]
+    assert all(type(pause) is int for pause in pauses), "Step Functions waits for whole seconds only"
     bake = turn(bake, store, records, now=3_600)
     assert bake.state == "withdrawn"
     assert "not shown to be good in 60 min: too few requests of the canary: 3, and 100 are needed" in bake.why

@@ -22,7 +22,7 @@ MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
 CARD = "card.md"
 REPORT = "report/"
-_NOT_REPRODUCED = {"version", "created", "speed", "gates"}
+_NOT_REPRODUCED = {"version", "created", "code_revision", "speed", "gates"}
 
 Variant = Literal["int8", "fp16", "fp32"]
 GPU_GATE = "fp16 label agreement with int8"  # of a manifest's ``gates``: whether a GPU may answer beside CPUs
@@ -102,7 +102,7 @@ class Manifest:
         return hashlib.sha256(canonical_json(content)).hexdigest()
 
     def content_digest(self) -> str:
-        """SHA-256 (hex) of what the same configuration, data and machine make again: no dates, times or pictures."""
+        """SHA-256 (hex) of what the same configuration, data and machine make again: no date, commit, speed or plot."""
         content = {k: v for k, v in self._content().items() if k not in _NOT_REPRODUCED}
         content["files"] = {k: v for k, v in content["files"].items() if k != CARD and not k.startswith(REPORT)}
         return hashlib.sha256(canonical_json(content)).hexdigest()

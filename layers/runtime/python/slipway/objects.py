@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, TypeVar
+from urllib.parse import urlsplit
 
 import boto3
 import urllib3
@@ -41,17 +42,28 @@ _REMEDIES = {
 def s3_client() -> Any:
     """An S3 client that gives up in seconds, not minutes: a warm function has an older model to answer with."""
     try:
-        return boto3.client(
-            "s3",
-            config=Config(
-                connect_timeout=_CONNECT_SECONDS,
-                read_timeout=_READ_SECONDS,
-                retries={"mode": "standard"},
-                signature_version="s3v4",
-            ),
-        )
+        client = _client("virtual")  # "auto" presigns for a host that knows no region, and redirects for hours
+        return client if _is_of_aws(client.meta.endpoint_url) else _client("auto")
     except (BotoCoreError, ValueError) as error:
         raise StoreError(f"No S3 client: {error}.", remedy="Check AWS_PROFILE and AWS_ENDPOINT_URL.") from error
+
+
+def _client(addressing_style: str) -> Any:
+    return boto3.client(
+        "s3",
+        config=Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            retries={"mode": "standard"},
+            signature_version="s3v4",
+            s3={"addressing_style": addressing_style},
+        ),
+    )
+
+
+def _is_of_aws(url: str) -> bool:
+    """Another endpoint, such as a local cloud's, has no host of its own for each bucket."""
+    return str(urlsplit(url).hostname).endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
 class Objects:

@@ -76,10 +76,7 @@ class Versions:
             for name in manifest.files:
                 path = Path(scratch) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    self._objects.download(f"{version}/{name}", path)
-                except NoSuchObject as error:
-                    raise ArtifactError(f"{self.model} {version} is not complete: {error.detail}") from error
+                self._download(version, name, path)
                 verify_files(Path(scratch), manifest, (name,))
                 path.unlink()
         return manifest
@@ -119,13 +116,11 @@ class Versions:
             scratch.mkdir(mode=0o700)
             try:
                 for name in serving_files(variant):
-                    self._objects.download(f"{version}/{name}", scratch / name)
+                    self._download(version, name, scratch / name)
                 (scratch / MANIFEST).write_bytes(manifest)
                 self._appear(scratch, target)
             finally:
                 _remove_if_left(scratch)
-        except NoSuchObject as error:
-            raise ArtifactError(f"{self.model} {version} is not complete: {error.detail}") from error
         except OSError as error:
             raise StoreError(f"{self.model} {version} cannot be kept in {into}: {error}.") from error
         return target
@@ -135,6 +130,12 @@ class Versions:
         from slipway.differences import compare_manifests
 
         return compare_manifests(self.manifest(a), self.manifest(b))
+
+    def _download(self, version: str, name: str, path: Path) -> None:
+        try:
+            self._objects.download(f"{version}/{name}", path)
+        except NoSuchObject as error:  # not its own words: callers of the API read these, and they name the bucket
+            raise ArtifactError(f"{self.model} {version} is not complete: {name} is missing.") from error
 
     @staticmethod
     def _appear(scratch: Path, target: Path) -> None:

@@ -13,7 +13,10 @@ from slipway.errors import StoreError
 
 @cache
 def _client(service: str) -> Any:
-    return boto3.client(service)
+    try:
+        return boto3.client(service)
+    except BotoCoreError as error:
+        raise StoreError(f"AWS cannot be asked: {error}.", remedy="Check AWS_REGION and AWS_PROFILE.") from error
 
 
 def start_execution(workflow: str, name: str, document: Mapping[str, Any]) -> bool:

@@ -38,7 +38,8 @@ class Bake:
     """``version`` answers ``weight`` of the requests beside ``live`` since ``started``, in seconds since 1970.
 
     ``at`` is the pointer's own time. ``steps`` are the weights that are to come; after the last one it is promoted. A
-    step lasts ``seconds``, and longer where too little is known, up to ``patience``. ``pause`` is until the next look.
+    step lasts ``seconds``, and longer where too little is known, up to ``patience``. ``pause`` is until the next look,
+    in whole seconds: Step Functions waits for no others.
     Raises SettingsError for values that no bake has.
     """
 
@@ -52,7 +53,7 @@ class Bake:
     patience: float
     by: str
     bounds: Bounds = field(default_factory=Bounds)
-    pause: float = 1.0
+    pause: int = 1
     state: State = "going"
     why: str = ""
 
@@ -96,7 +97,7 @@ class Bake:
         elapsed = now - self.started
         if elapsed >= self.seconds:
             pause = min(max(pause, elapsed / 10), _LONGEST_WHILE_WAITING)
-        return replace(self, pause=float(round(pause)))
+        return replace(self, pause=round(pause))
 
     def onto(self, pointer: Live, *, now: float) -> Self:
         """The step that ``pointer`` has begun: the next one, or the same again."""
