@@ -65,10 +65,14 @@ def install(command: Sequence[str], *, what: str, cwd: Path | None = None) -> No
 
 
 def first_complaint(output: str) -> str:
-    """The line of a tool's output that says what went wrong: the first that names an error, else the last of all."""
+    """The line of a tool's output that says what went wrong: the first that names an error, else the last of all.
+
+    Of CloudFormation's events the first that failed: names of ours have "Failed" in them, too.
+    """
     lines = [line.strip() for line in output.splitlines() if line.strip()]
+    events = [line for line in lines if "_FAILED " in line]
     complaints = [line for line in lines if "error" in line.lower() or "failed" in line.lower()]
-    return (complaints or lines[-1:] or ["it said nothing"])[0]
+    return (events or complaints or lines[-1:] or ["it said nothing"])[0]
 
 
 @contextmanager

@@ -147,6 +147,10 @@ def test_the_lock_is_left_by_a_process_that_was_killed(tmp_path: Path) -> None:
         ("a\nStack | CREATE_FAILED | AWS::S3::Bucket", "Stack | CREATE_FAILED | AWS::S3::Bucket"),
         ("a\n\n  last words \n\n", "last words"),
         ("", "it said nothing"),
+        (
+            "demo: start: Building Batch/Failed/Code\ndemo |   2 | CREATE_FAILED           | Alarm not supported\nfailed",
+            "demo |   2 | CREATE_FAILED           | Alarm not supported",
+        ),
     ],
 )
 def test_the_first_complaint_of_a_tool_is_found(output: str, complaint: str) -> None:
