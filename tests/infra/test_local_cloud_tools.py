@@ -148,8 +148,8 @@ def test_the_lock_is_left_by_a_process_that_was_killed(tmp_path: Path) -> None:
         ("a\n\n  last words \n\n", "last words"),
         ("", "it said nothing"),
         (
-            "demo: start: Building Batch/Failed/Code\ndemo |   2 | CREATE_FAILED           | Alarm not supported\nfailed",
-            "demo |   2 | CREATE_FAILED           | Alarm not supported",
+            "demo: Building Batch/Failed/Code\ndemo |   2 | CREATE_FAILED | Alarm not supported\nfailed",
+            "demo |   2 | CREATE_FAILED | Alarm not supported",
         ),
     ],
 )
