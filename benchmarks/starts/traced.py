@@ -61,10 +61,11 @@ def trace_function(result: Path) -> None:
     """The handler as awslambdaric runs it."""
     with watch.part(IMPORTS):
         from slipway.store import Store
+        from slipway.versions import Versions
 
         _watch_loading()
         watch.wrap(Store, "live", POINTER)
-        watch.wrap(Store, "fetch", FETCH)
+        watch.wrap(Versions, "fetch", FETCH)
         from functions.predict import handler as module
 
     answer = module.handler
