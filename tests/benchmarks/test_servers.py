@@ -77,7 +77,9 @@ def _wait_for(process: Path, state: str) -> None:
 
 
 def _state(process: Path) -> str:
+    """Of all of its threads: only when the last one stands does the kernel wake it for its parent's end."""
     try:
-        return (process / "stat").read_text().rsplit(")", 1)[1].split()[0]
+        states = {(task / "stat").read_text().rsplit(")", 1)[1].split()[0] for task in (process / "task").iterdir()}
     except OSError:
         return ""
+    return states.pop() if len(states) == 1 else f"{sorted(states)}"
