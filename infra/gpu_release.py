@@ -22,7 +22,6 @@ from infra.settings import Deployment
 from infra.zip_function import ZipFunction, release_code
 from slipway.settings.release import RollSettings
 
-_TIMEOUT = cdk.Duration.minutes(1)
 _AGAIN = cdk.Duration.minutes(6)  # six times the function's time, as AWS asks of a queue before a function
 _TIMES = 20  # two hours: an update takes one at most
 _COMPLAINTS = ("refused", "taken back")  # functions/release/roll.py logs these

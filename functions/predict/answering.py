@@ -147,7 +147,7 @@ class Answering:
         return Trials(lambda model: Records(self._settings.model_bucket, model, serving=True))
 
     def _is_for_gpu(self, target: Target, tokens: int) -> bool:
-        """It has the live version of the default model."""
+        """Whether the endpoint, which has the live version of the default model, is to answer."""
         if self._router is None or target.version or target.model != self._settings.model:
             return False
         return self._router.wants(tokens)

@@ -2,13 +2,12 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from aws_lambda_powertools import Logger
 
-from functions.predict.scratch import KILLED, Scratch
+from functions.predict.scratch import KILLED, Scratch, remove
 from slipway.errors import (
     ArtifactError,
     DamagedArtifact,
@@ -93,7 +92,7 @@ class Loader:
     def remove_files(self, version: str) -> None:
         """Free /tmp. A session that is still answering keeps its mapped weights: the kernel frees them after it."""
         with self._turn(version):
-            _remove(self._cache / version)
+            remove(self._cache / version)
 
     def _load(self, version: str) -> "Predictor":
         with self._turn(version):
@@ -119,7 +118,7 @@ class Loader:
             with self._scratch.at_risk(self._store.model, version):
                 return load_predictor(directory, threads=function_vcpus(), replay_tokens=REPLAY_TOKENS)
         except ArtifactError:
-            _remove(directory)  # the next try downloads it again
+            remove(directory)  # the next try downloads it again
             raise
 
     def _turn(self, version: str) -> threading.Lock:
@@ -132,9 +131,3 @@ class Loader:
             self.refused = {**self.refused, version: reason}
             self._refused_at[version] = self._clock()
         self._logger.error("version refused", model_version=version, reason=reason, still_serving=serving)
-
-
-def _remove(directory: Path) -> None:
-    import shutil  # no start needs it, and it brings two decompressors along
-
-    shutil.rmtree(directory, ignore_errors=True)

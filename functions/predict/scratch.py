@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
-KILLED = "a process of this function ended in the middle of it: a crash, no memory left, or out of time"
+KILLED = "a process ended while it loaded this version or asked it: a crash, no memory left, or out of time"
 # Ends in a row from which a version is left alone. One may be Lambda's own: it ends a start that takes ten seconds.
 FATAL = 2
 _PREFIX, _MARK = "slipway-", "mark"
@@ -61,7 +61,7 @@ def _clear(parent: Path) -> Iterator[tuple[Asked, int]]:
             mark = _locked(folder / _MARK)
             try:
                 lines = os.pread(mark, 4096, 0).decode(errors="replace").splitlines()
-                _remove(folder)
+                remove(folder)
             finally:
                 os.close(mark)
             yield from _read(lines)
@@ -85,7 +85,8 @@ def _locked(path: Path, flags: int = 0) -> int:
     return file
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
+    """It and what is in it, as far as that goes."""
     import shutil  # no start needs it, and it brings two decompressors along
 
     shutil.rmtree(folder, ignore_errors=True)

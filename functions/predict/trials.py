@@ -54,7 +54,8 @@ class Trials:
         if canary is None:
             return ask(chosen.predictor)
         trial = self._trial(name, chosen.pointer, canary)
-        killed = (name, canary.version) in model.scratch.killers  # said for good: a minute later it is tried again
+        # As long as this process lives: its loader tries such a version again after a minute.
+        killed = (name, canary.version) in model.scratch.killers
         trial.canary_refused(KILLED if killed else model.refused.get(canary.version, ""))
         try:
             return self._ask(trial, request, chosen, model.scratch.at_risk(name, canary.version, FATAL), ask)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from model_build.commands.options import Bucket, Json, Model, answer
+from model_build.commands.options import Bucket, Json, Model, answer, bucket_name
 
 if TYPE_CHECKING:
     from model_build.operating.now import Job, Now
@@ -34,7 +34,10 @@ def status(  # noqa: PLR0913 - the options of a command are its arguments
     *,
     stage: Stage = None,
     data_bucket: Annotated[
-        str | None, typer.Option(envvar="SLIPWAY_DATA_BUCKET", help="The output DataBucket, for the batch jobs.")
+        str | None,
+        typer.Option(
+            envvar="SLIPWAY_DATA_BUCKET", help="The output DataBucket, for the batch jobs.", callback=bucket_name
+        ),
     ] = None,
     minutes: Annotated[int, typer.Option(min=1, max=20_160, help="How far back.")] = 60,
     memory_mb: Annotated[int, typer.Option(min=128, help="What the function runs with, for the price.")] = 1769,

@@ -37,6 +37,9 @@ Bucket = Annotated[
         callback=bucket_name,
     ),
 ]
+LiveBucket = Annotated[  # of a command that takes a built artifact as well
+    str | None, typer.Option(envvar="SLIPWAY_MODEL_BUCKET", help="The model bucket.", callback=bucket_name)
+]
 Model = Annotated[str, typer.Option(envvar="SLIPWAY_MODEL", help="The model's name.")]
 Why = Annotated[str, typer.Option(help="The reason, for the ledger.")]
 By = Annotated[str, typer.Option(help="Who decides, for the ledger.", default_factory=user, show_default="you")]

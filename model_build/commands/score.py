@@ -8,12 +8,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from model_build.commands.options import Json, Model, answer, bucket_name
+from model_build.commands.live import live_artifact
+from model_build.commands.options import Json, LiveBucket, Model, answer, bucket_name
 from model_build.commands.signing_options import Trusted
 from slipway.batch.job import Request
-from slipway.errors import StoreError
 from slipway.requests import Parameters, Truncation
-from slipway.store import Store
 
 _TRUNCATIONS = ", ".join(get_args(Truncation))
 
@@ -28,9 +27,7 @@ def score(  # noqa: PLR0913 - the options of a command are its arguments
     file: Annotated[Path, typer.Argument(help="JSON Lines, CSV, Parquet or plain text; gzip or zstd.")],
     *,
     artifact: Annotated[Path | None, typer.Option(help="A built artifact; by default the live version.")] = None,
-    bucket: Annotated[
-        str | None, typer.Option(envvar="SLIPWAY_MODEL_BUCKET", help="The model bucket.", callback=bucket_name)
-    ] = None,
+    bucket: LiveBucket = None,
     model: Annotated[str | None, typer.Option(envvar="SLIPWAY_MODEL", help="The model's name.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where results go. [FILE.scored]")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one a core.")] = 0,
@@ -45,7 +42,8 @@ def score(  # noqa: PLR0913 - the options of a command are its arguments
     request = _request(text_column, top_k, truncate, abstain_below)
     folder = out or file.with_name(f"{file.name}.scored")
     with tempfile.TemporaryDirectory() as scratch:
-        manifest = _score(file, artifact or _live(bucket, model, trusted_keys, Path(scratch)), folder, request, workers)
+        scores = artifact or live_artifact(bucket, model, trusted_keys, Path(scratch))
+        manifest = _score(file, scores, folder, request, workers)
     results = [str(folder / result["key"]) for result in manifest["results"]]
     answer(as_json, {**manifest, "out": str(folder)}, _summary(manifest, results))
 
@@ -53,7 +51,9 @@ def score(  # noqa: PLR0913 - the options of a command are its arguments
 def jobs(
     identifier: Annotated[str | None, typer.Argument(metavar="[ID]", help="One job; by default all.")] = None,
     *,
-    data_bucket: Annotated[str, typer.Option(envvar="SLIPWAY_DATA_BUCKET", help="The output DataBucket.")],
+    data_bucket: Annotated[
+        str, typer.Option(envvar="SLIPWAY_DATA_BUCKET", help="The output DataBucket.", callback=bucket_name)
+    ],
     model: Model,
     as_json: Json = False,
 ) -> None:
@@ -78,16 +78,6 @@ def _request(
         raise typer.BadParameter(f"--truncate {truncate!r} is not one of {_TRUNCATIONS}")
     parameters = Parameters(truncation=truncate or "right", top_k=top_k, abstain_below=abstain_below or 0.0)  # type: ignore[arg-type]
     return Request(text_column=text_column or Request.text_column, parameters=parameters)
-
-
-def _live(bucket: str | None, model: str | None, trusted_keys: str, scratch: Path) -> Path:
-    if not bucket or not model:
-        raise typer.BadParameter("give --artifact, or --bucket and --model for the live version")
-    store = Store(bucket, model, trusted_keys=trusted_keys)
-    live = store.live()
-    if live is None:
-        raise StoreError(f"No version of {model!r} is live.", remedy="`slipway promote` one, or give --artifact.")
-    return store.fetch(live.version, None, scratch)
 
 
 def _score(file: Path, artifact: Path, out: Path, request: Request | None, workers: int) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from model_build.commands import bake as commands_bake
-from model_build.commands.options import Artifact, Bucket, By, Json, Model, Why, answer, bucket_name
+from model_build.commands.live import live_artifact
+from model_build.commands.options import Artifact, Bucket, By, Json, LiveBucket, Model, Why, answer
 from model_build.commands.signing_options import Sign, Trusted
 from model_build.commands.store_tables import difference_table, history_table, percent
 from model_build.signing import open_signer
@@ -116,10 +117,9 @@ def verify(version: Version, bucket: Bucket, model: Model, trusted_keys: Trusted
 def predict(
     texts: Annotated[list[str], typer.Argument(help="Texts to classify.")],
     artifact: Annotated[Path | None, typer.Option(help="A built artifact; by default the live version.")] = None,
-    bucket: Annotated[
-        str | None, typer.Option(envvar="SLIPWAY_MODEL_BUCKET", help="The model bucket.", callback=bucket_name)
-    ] = None,
+    bucket: LiveBucket = None,
     model: Annotated[str | None, typer.Option(envvar="SLIPWAY_MODEL", help="The model's name.")] = None,
+    trusted_keys: Trusted = "",
     as_json: Json = False,
 ) -> None:
     """Classify texts here, with a built artifact or with the version that is live."""
@@ -131,12 +131,7 @@ def predict(
     for position, text in enumerate(texts):
         read_text(text, f"text {position + 1}")
     with tempfile.TemporaryDirectory() as scratch:
-        if artifact is None:
-            if not bucket or not model:
-                raise typer.BadParameter("give --artifact, or --bucket and --model for the live version")
-            store = Store(bucket, model)
-            artifact = store.fetch(_resolve(store, "live"), None, Path(scratch))
-        predictor = load_predictor(artifact)
+        predictor = load_predictor(artifact or live_artifact(bucket, model, trusted_keys, Path(scratch)))
         answers = v1.render(answers_of(predictor.predict(texts), predictor.manifest, Parameters()))
     lines = (f"{a['label']:<12} {a['score']:.4f}  {text}" for a, text in zip(answers, texts, strict=True))
     answer(as_json, {"model_version": predictor.manifest.version, "predictions": answers}, "\n".join(lines))

@@ -18,13 +18,13 @@ _ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def running(stage: Stage, api: RuntimeApi, **settings: str) -> Iterator[Process]:
+def running(stage: Stage, api: RuntimeApi) -> Iterator[Process]:
     """A process in the stage's sandbox; killed at the end, if it is not dead by then."""
     given = {"AWS_LAMBDA_FUNCTION_NAME": "predict", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
     given |= {"AWS_LAMBDA_FUNCTION_VERSION": "1", "AWS_LAMBDA_RUNTIME_API": api.address, "TMPDIR": str(stage.folder)}
     given |= {"SLIPWAY_MODEL": MODEL, "SLIPWAY_MODEL_BUCKET": MODELS}
     given |= {"SLIPWAY_POLL_SECONDS": "0.05", "SLIPWAY_STALE_SECONDS": "0.1"}
-    given |= {"PYTHONPATH": f"{_ROOT}/layers/runtime/python:{_ROOT}", **settings}
+    given |= {"PYTHONPATH": f"{_ROOT}/layers/runtime/python:{_ROOT}"}
     command = [sys.executable, "-m", "awslambdaric", "functions.predict.handler.handler"]
     with subprocess.Popen(
         command, env={**os.environ, **given}, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -109,10 +109,12 @@ def test_scoring_here_can_demand_it_too(
     score = ("score", tmp_path / "films.txt", *IN_STORE, "--workers", 1, "--trusted-keys", fingerprint)
     slipway("publish", tiny_artifact, "--bucket", BUCKET)
     slipway("promote", "latest", *IN_STORE)
+    predict = ("predict", "a good film", *IN_STORE, "--trusted-keys", fingerprint)
     assert_refused(slipway(*score), "is not signed")
+    assert_refused(slipway(*predict), "is not signed")
     assert not (tmp_path / "films.txt.scored").exists()
     slipway("publish", tiny_artifact, "--bucket", BUCKET, "--sign", path)
-    assert slipway(*score).code == 0
+    assert (slipway(*score).code, slipway(*predict).code) == (0, 0)
 
 
 def test_the_environment_names_key_and_trust(

@@ -192,7 +192,7 @@ class Versions:
 
 
 def open_objects(bucket: str, prefix: str, client: Any, *, serving: bool) -> "Objects | QuickObjects":
-    """The objects of the bucket under ``prefix``; ``client`` and ``serving`` as in ``Store``.
+    """The objects of the bucket under ``prefix``; ``client`` and ``serving`` as in ``Versions``.
 
     Each brings an import that takes longer than all the rest here, so only one of them is done.
     """
