@@ -7,18 +7,16 @@ redriven, and what is done is not done again.
 import hashlib
 
 import aws_cdk as cdk
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.alarms import alarm_at
-from infra.batch_function import BatchFunction
+from infra.batch_alarms import batch_alarms
+from infra.batch_function import LONGEST, MINUTE, BatchFunction
 from infra.batch_gpu import BatchGpu
+from infra.batch_queue import EventQueue
 from infra.data_bucket import DataBucket
 from infra.gpu_names import async_endpoint_name
 from infra.log_groups import log_group
@@ -29,13 +27,13 @@ from infra.shards_reader import ShardsReader
 from slipway.settings.batch import BatchSettings
 
 _START_MB, _PLAN_MB, _FINISH_MB = 256, 2048, 1769
-_DAY = cdk.Duration.hours(24)
+_NO_ROOM = ("TooManyRequests", "Service", "AWSLambda")  # nothing of ours ran: the account's concurrency is used up
 
 
 class Batch(Construct):
-    """``workflow``, its functions ``start``, ``plan``, ``score``, ``finish``, ``failed``; the ``alarm``.
+    """``workflow``, its functions ``start``, ``plan``, ``score``, ``finish``, ``failed``; the ``alarms``.
 
-    ``gpu`` is what large jobs are scored by, or None.
+    ``gpu`` is what large jobs are scored by, or None; ``undelivered`` keeps events that came to nothing.
     """
 
     def __init__(
@@ -53,7 +51,7 @@ class Batch(Construct):
         self.plan = self._function("Plan", "plan", _PLAN_MB)
         self.score = self._function("Score", "score", deployment.batch_memory_mb)
         self.finish = self._function("Finish", "finish", _FINISH_MB)
-        self.failed = self._function("Failed", "failed", _FINISH_MB)
+        self.failed = self._function("Failed", "failed", _FINISH_MB, timeout=MINUTE)
         self.gpu = self._gpu() if deployment.batches_on_gpu else None
         self.workflow = self._workflow(data)
         self.start = self._start()
@@ -64,11 +62,19 @@ class Batch(Construct):
         if self.gpu:
             self.gpu.grant(data, self.workflow)
             self.gpu.collect_answers(data, self._target)
-        self.alarm = self._alarm()
+        self.alarms = batch_alarms(self, workflow=self.workflow, undelivered=self.undelivered, deployment=deployment)
 
-    def _function(self, construct_id: str, verb: str, memory_mb: int) -> BatchFunction:
+    def _function(
+        self, construct_id: str, verb: str, memory_mb: int, *, timeout: cdk.Duration = LONGEST
+    ) -> BatchFunction:
         return BatchFunction(
-            self, construct_id, verb=verb, settings=self._settings, deployment=self._deployment, memory_mb=memory_mb
+            self,
+            construct_id,
+            verb=verb,
+            settings=self._settings,
+            deployment=self._deployment,
+            memory_mb=memory_mb,
+            timeout=timeout,
         )
 
     def _gpu(self) -> BatchGpu:
@@ -82,6 +88,7 @@ class Batch(Construct):
             settings=self._settings,
             deployment=self._deployment,
             memory_mb=_START_MB,
+            timeout=MINUTE,
             layer=runtime_layer(self, "Runtime"),
         )
         made.function.add_environment("SLIPWAY_STATE_MACHINE", self.workflow.state_machine_arn)
@@ -166,6 +173,14 @@ class Batch(Construct):
             payload_response_only=True,
             retry_on_service_exceptions=False,
         )
+        task.add_retry(  # for an hour and a half: a hundred shards at once, of minutes each, may have room for ten
+            errors=[f"Lambda.{name}Exception" for name in _NO_ROOM],
+            interval=cdk.Duration.seconds(2),
+            backoff_rate=2,
+            max_attempts=100,
+            max_delay=cdk.Duration.minutes(2),
+            jitter_strategy=sfn.JitterType.FULL,
+        )
         task.add_retry(
             errors=["States.ALL"],
             interval=cdk.Duration.seconds(2),
@@ -191,7 +206,7 @@ class Batch(Construct):
                     "object": {"key": [{"prefix": f"inbox/{self._deployment.model}/"}]},
                 },
             ),
-            targets=[self._target(self.start.function)],
+            targets=[self._target(self.start)],
         )
 
     def _on_failure(self) -> None:
@@ -207,21 +222,11 @@ class Batch(Construct):
                     "status": ["FAILED", "TIMED_OUT", "ABORTED"],
                 },
             ),
-            targets=[self._target(self.failed.function)],
+            targets=[self._target(self.failed)],
         )
 
-    def _target(self, function: lambda_.IFunction) -> targets.LambdaFunction:
-        return targets.LambdaFunction(
-            function, dead_letter_queue=self.undelivered, max_event_age=_DAY, retry_attempts=185
-        )
-
-    def _alarm(self) -> cloudwatch.Alarm:
-        return alarm_at(
-            self,
-            "Failed jobs",
-            metric=self.workflow.metric_failed(period=cdk.Duration.minutes(5), statistic="Sum"),
-            says=f"A file for the model {self._deployment.model} was not scored: see its manifest.json",
-        )
+    def _target(self, step: BatchFunction) -> events.IRuleTarget:
+        return EventQueue(step, "Events", step=step, undelivered=self.undelivered).target
 
 
 def workflow_arn(scope: Construct, deployment: Deployment) -> str:

@@ -14,11 +14,12 @@ from infra.settings import Deployment
 from slipway.settings import service_name
 from slipway.settings.batch import BatchSettings
 
-TIMEOUT = cdk.Duration.minutes(15)
+LONGEST = cdk.Duration.minutes(15)
+MINUTE = cdk.Duration.minutes(1)
 
 
 class BatchFunction(Construct):
-    """``function`` and the ``role`` that grants go to. ``verb`` is its module in functions/batch."""
+    """``function``, its ``timeout``, and the ``role`` that grants go to. ``verb`` is its module in functions/batch."""
 
     def __init__(
         self,
@@ -29,9 +30,11 @@ class BatchFunction(Construct):
         settings: BatchSettings,
         deployment: Deployment,
         memory_mb: int,
+        timeout: cdk.Duration = LONGEST,
         layer: lambda_.ILayerVersion | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
+        self.timeout = timeout
         logs = log_group(self, "Logs", deployment=deployment)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         logs.grant_write(self.role)
@@ -44,7 +47,7 @@ class BatchFunction(Construct):
                 **THREADS,
             },
             "memory_size": memory_mb,
-            "timeout": TIMEOUT if layer is None else cdk.Duration.minutes(1),
+            "timeout": timeout,
             "tracing": lambda_.Tracing.ACTIVE,
             "log_group": logs,
             "logging_format": lambda_.LoggingFormat.JSON,

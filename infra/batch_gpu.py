@@ -9,18 +9,18 @@ from collections.abc import Callable
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.batch_function import BatchFunction
+from infra.batch_function import LONGEST, BatchFunction
 from infra.data_bucket import DataBucket
 from infra.gpu_names import async_endpoint_name, hosting_arn
 from infra.settings import Deployment
 from slipway.settings.batch import BatchSettings
 
 _MEMORY_MB = 1_769  # a shard's rows and their answers, and one vCPU to read and write them
+_COLLECTING = cdk.Duration.minutes(3)  # a shard takes seconds; six times that later it comes again, in the step's hour
 _BUSY = ("TooManyRequests", "Service", "AWSLambda", "SdkClient", "ClientExecutionTimeout")
 
 
@@ -31,12 +31,20 @@ class BatchGpu(Construct):
         super().__init__(scope, construct_id)
         self._deployment = deployment
         self._settings = settings
-        self.ask, self.collect = (
-            BatchFunction(self, verb.title(), verb=verb, settings=settings, deployment=deployment, memory_mb=_MEMORY_MB)
-            for verb in ("ask", "collect")
-        )
+        self.ask, self.collect = self._function("ask", LONGEST), self._function("collect", _COLLECTING)
         if deployment.gpu_local:
             self.ask.function.add_environment("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", deployment.gpu_local)
+
+    def _function(self, verb: str, timeout: cdk.Duration) -> BatchFunction:
+        return BatchFunction(
+            self,
+            verb.title(),
+            verb=verb,
+            settings=self._settings,
+            deployment=self._deployment,
+            memory_mb=_MEMORY_MB,
+            timeout=timeout,
+        )
 
     def before(self, score: tasks.LambdaInvoke, done: sfn.Choice) -> sfn.IChainable:
         """What a shard begins with: the endpoint is asked if the job is large, else, or in vain, ``score`` runs."""
@@ -93,9 +101,7 @@ class BatchGpu(Construct):
             ],
         )
 
-    def collect_answers(
-        self, data: DataBucket, target: Callable[[lambda_.IFunction], events.IRuleTarget]
-    ) -> events.Rule:
+    def collect_answers(self, data: DataBucket, target: Callable[[BatchFunction], events.IRuleTarget]) -> events.Rule:
         """Tell ``collect`` of every answer, and of every reason for none."""
         folder = f"async/{self._deployment.model}"
         return events.Rule(
@@ -110,5 +116,5 @@ class BatchGpu(Construct):
                     "object": {"key": [{"prefix": f"{folder}/out/"}, {"prefix": f"{folder}/failed/"}]},
                 },
             ),
-            targets=[target(self.collect.function)],
+            targets=[target(self.collect)],
         )

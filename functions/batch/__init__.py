@@ -7,4 +7,5 @@ ask.py      a shard of a large job → a question for the asynchronous endpoint 
 collect.py  its answer → pieces of results; answers.py says whose it is
 finish.py   pieces → results and manifest
 failed.py   a failed execution → a manifest that says why
+queued.py   events come in messages of queues: who takes them, and which come again
 """

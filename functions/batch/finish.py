@@ -12,6 +12,7 @@ from slipway.batch.finishing import finish
 from slipway.settings import function_memory_mb
 
 logger = Logger()
+_COUNTS = ("state", "superseded_by", "job", "rows", "scored", "errors", "seconds")
 
 
 @logger.inject_lambda_context
@@ -19,6 +20,8 @@ logger = Logger()
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """``{"folder"}`` → the job's counts."""
     document = finish(plan_in(event["folder"]), bucket, memory_mb=function_memory_mb(), scored_by="lambda")
-    tell(document)
-    logger.info("finished", job=document["job"], rows=document["rows"], errors=document["errors"])
-    return {name: document[name] for name in ("state", "job", "rows", "scored", "errors", "seconds")}
+    newer = document.get("superseded_by")
+    # Who waits for results is not sent to the outbox, which is the newer job's; that one has an event of its own.
+    tell({**document, "state": "superseded", "reason": f"The newer job is {newer}."} if newer else document)
+    logger.info("finished", job=document["job"], rows=document["rows"], errors=document["errors"], superseded_by=newer)
+    return {name: document[name] for name in _COUNTS if name in document}

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from slipway.batch.job import SIDECAR, Job, Request, model_of
+from functions.batch.queued import in_messages
+from slipway.batch.job import SIDECAR, Job, Request, model_of, refused_name
 from slipway.errors import BatchError, ModelUnavailable
 from slipway.objects import Objects
 from slipway.settings.batch import BatchSettings
@@ -21,10 +22,11 @@ logger.setLevel(logging.INFO)
 settings = BatchSettings.from_env()
 
 
+@in_messages
 def handler(event: dict[str, Any], _: object) -> dict[str, str]:
     """Start the job of one EventBridge event "Object Created"; what is not for this model starts nothing.
 
-    Raises ModelUnavailable while no version is live: EventBridge delivers the event again, for up to a day.
+    Raises ModelUnavailable while no version is live: the message comes again in six minutes, for a day.
     """
     detail = event["detail"]
     key, size = str(detail["object"]["key"]), int(detail["object"].get("size", 0))
@@ -36,8 +38,9 @@ def handler(event: dict[str, Any], _: object) -> dict[str, str]:
         logger.info("ignored: replaced or deleted since")
         return {"state": "superseded"}
     job = _job(objects, key, size, detail["object"])
-    started = start_execution(settings.state_machine, job.id, {"job": asdict(job)})
+    objects.create(f"{job.folder}job.json", job.to_json())  # tells an older job, which may end later, that it is older
     objects.write(job.pointer, [job.id.encode()])
+    started = start_execution(settings.state_machine, job.id, {"job": asdict(job)})
     logger.info("started" if started else "already started", extra={"job": job.id})
     return {"state": "started" if started else "duplicate", "job": job.id}
 
@@ -64,11 +67,14 @@ def _job(objects: Objects, key: str, size: int, told: dict[str, Any]) -> Job:
         version_id=str(told.get("version-id", "")),
         created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         request=_request(objects, key),
+        sequencer=str(told.get("sequencer", "")),
     )
 
 
 def _request(objects: Objects, key: str) -> Request:
     """What the sidecar asks for. One that cannot be read is told by ``plan``, where the job has a manifest for it."""
+    if reason := refused_name(settings.model, key):
+        return Request(refused=reason)
     kept = objects.read(key + SIDECAR)
     if kept is None:
         return Request()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from slipway.errors import ModelUnavailable
+from slipway.errors import ModelUnavailable, StoreError
 from tests.batch.conftest import DATA, Context, Told, uploaded
 
 CSV = b"text\na lovely superb moving film\na boring awful dull film\n\xff\n"
@@ -14,6 +14,11 @@ CSV = b"text\na lovely superb moving film\na boring awful dull film\n\xff\n"
 def document(s3: Any, key: str) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(s3.get_object(Bucket=DATA, Key=key)["Body"].read())
     return loaded
+
+
+def queued(*events: dict[str, Any]) -> dict[str, Any]:
+    """What Lambda brings of a queue that EventBridge fills."""
+    return {"Records": [{"messageId": f"m-{n}", "body": json.dumps(event)} for n, event in enumerate(events)]}
 
 
 def test_an_upload_becomes_results(function: Any, s3: Any, told: Told, version: str) -> None:
@@ -101,9 +106,39 @@ def test_any_key_works(function: Any, s3: Any, told: Told, version: str, name: s
     assert function("plan")(execution)["state"] == "planned"
 
 
-def test_without_a_live_version_the_event_comes_again(function: Any, s3: Any, told: Told, store: Any) -> None:
+def test_the_event_comes_in_a_message_of_a_queue(function: Any, s3: Any, told: Told, version: str) -> None:
+    message = queued(uploaded(s3, "inbox/demo/films.csv", CSV))
+    assert [function("start")(message) for _ in range(2)] == [{"batchItemFailures": []}] * 2
+    assert len(told.executions) == 1, "a message that comes twice starts nothing"
+
+
+def test_without_a_live_version_the_message_comes_again_until_there_is_one(
+    function: Any, s3: Any, told: Told, store: Any, tiny_artifact: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    event = uploaded(s3, "inbox/demo/films.csv", CSV)
+    assert function("start")(queued(event)) == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}
+    assert "not yet" in caplog.text
     with pytest.raises(ModelUnavailable, match="live"):
-        function("start")(uploaded(s3, "inbox/demo/films.csv", CSV))
+        function("start")(event)
+    store.promote(store.publish(tiny_artifact), by="test", why="first")
+    assert function("start")(queued(event)) == {"batchItemFailures": []}
+    assert len(told.executions) == 1
+
+
+def test_of_several_messages_those_come_again_that_are_not_done(function: Any, s3: Any, told: Told, store: Any) -> None:
+    waits, strange = uploaded(s3, "inbox/demo/films.csv", CSV), uploaded(s3, "inbox/other/films.csv", CSV)
+    assert function("start")(queued(strange, waits)) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
+
+
+def test_a_message_whose_execution_could_not_be_started_comes_again(
+    function: Any, s3: Any, told: Told, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttled(*_: Any) -> bool:
+        raise StoreError("The execution could not be started: ThrottlingException.")
+
+    monkeypatch.setattr("slipway.workflows.start_execution", throttled)
+    with pytest.raises(StoreError, match="Throttling"):
+        function("start")(queued(uploaded(s3, "inbox/demo/films.csv", CSV)))
 
 
 @pytest.mark.parametrize(
@@ -143,12 +178,26 @@ def test_a_failed_execution_is_told_once_and_by_who_knows_best(
     function("start")(uploaded(s3, "inbox/demo/films.csv", CSV))
     ((_, execution),) = told.executions
     detail = {"status": "TIMED_OUT", "input": json.dumps(execution), "cause": None, "error": None}
-    assert function("failed")({"detail": detail})["state"] == "failed"
+    assert function("failed")(queued({"detail": detail})) == {"batchItemFailures": []}
     manifest = document(s3, "outbox/demo/films.csv/manifest.json")
     assert "TIMED_OUT" in manifest["reason"]
     assert "redrive" in manifest["remedy"]
     assert function("failed")({"detail": detail})["state"] == "known"
     assert [kind for kind, _ in told.events] == ["slipway.batch.failed"]
+
+
+def test_a_failure_that_is_told_late_does_not_hide_what_a_redrive_has_finished(
+    function: Any, s3: Any, told: Told, version: str
+) -> None:
+    function("start")(uploaded(s3, "inbox/demo/films.csv", CSV))
+    ((_, execution),) = told.executions
+    planned = function("plan")(execution)
+    for line in s3.get_object(Bucket=DATA, Key=planned["shards"])["Body"].read().splitlines():
+        function("score")({"folder": planned["folder"], "shard": json.loads(line)})
+    function("finish")({"folder": planned["folder"]})
+    detail = {"status": "FAILED", "input": json.dumps(execution), "cause": "S3", "error": "StoreError"}
+    assert function("failed")({"detail": detail})["state"] == "known"
+    assert document(s3, "outbox/demo/films.csv/manifest.json")["state"] == "finished"
 
 
 def test_finishing_before_all_is_scored_fails(function: Any, s3: Any, told: Told, version: str) -> None:

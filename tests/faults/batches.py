@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+from slipway.errors import ModelUnavailable
 from tests.faults.outcomes import Outcome, arranged, require_hits
 from tests.faults.proxy import Fault
 from tests.faults.stage import DATA, MODEL, Stage
 
 _ROWS = 30
 _ATTEMPTS = 7  # the first, and the six of infra/batch.py
+_RECEIVES = 240  # of a message, by infra/batch_queue.py: a day
 KEY = f"inbox/{MODEL}/films.csv"
 Step = Callable[[Any], Any]
 Function = Callable[[str], Step]
@@ -58,7 +60,7 @@ def same_event(times: int) -> Run:
         with stage.workflow() as function, mock.patch("slipway.batch.cutting.SHARD_ROWS", 10):
             event = stage.upload(KEY, content())
             for _ in range(times):
-                _again(function("start"), event, [])
+                _bring(function("start"), event, [])
             _drive(function, *stage.executions.values(), told=[], twice=False)
             found = _outcome(stage, f"{len(stage.executions)} execution for {times} events", content())
             return Outcome(found.sees, found.lost + len(stage.executions) - 1, found.after)
@@ -71,7 +73,7 @@ def late_event(stage: Stage) -> Outcome:
     with stage.workflow() as function, mock.patch("slipway.batch.cutting.SHARD_ROWS", 10):
         older = stage.upload(KEY, content("older"))
         newer = stage.upload(KEY, content("newer"))
-        states = [_again(function("start"), event, [])["state"] for event in (newer, older)]
+        states = [function("start")(event)["state"] for event in (newer, older)]
         _drive(function, *stage.executions.values(), told=[], twice=False)
         return _outcome(stage, f"{states[0]}, then {states[1]}", content("newer"))
 
@@ -79,14 +81,14 @@ def late_event(stage: Stage) -> Outcome:
 def _run(stage: Stage, function: Function, event: Any, told: list[str], *, twice: bool) -> str:
     """What the file's owner finds."""
     try:
-        _again(function("start"), event, told, attempts=20)  # EventBridge delivers for a day
+        _bring(function("start"), event, told)
         (execution,) = stage.executions.values()
         _drive(function, execution, told=told, twice=twice)
     except GivenUp as error:
         (execution,) = stage.executions.values()
         stage.proxy.faults = []
         detail = {"status": "FAILED", "input": json.dumps(execution), "cause": str(error), "error": "StoreError"}
-        function("failed")({"detail": detail})
+        _bring(function("failed"), {"detail": detail}, told)
         return "failed"
     return "results"
 
@@ -113,6 +115,17 @@ def _shards(function: Function, planned: Any, told: list[str]) -> list[bytes]:
 
     lines: list[bytes] = _again(read, planned["shards"], told)  # the Map's own reading
     return lines
+
+
+def _bring(step: Step, event: Any, told: list[str]) -> None:
+    """An event in a message of a queue, which comes until it is done."""
+    message = {"messageId": "m", "body": json.dumps(event)}
+
+    def take(messages: Any) -> None:
+        if again := step(messages)["batchItemFailures"]:
+            raise ModelUnavailable(f"{again} must come again.")
+
+    _again(take, {"Records": [message]}, told, attempts=_RECEIVES)
 
 
 def _again(step: Step, event: Any, told: list[str], *, twice: bool = False, attempts: int = _ATTEMPTS) -> Any:

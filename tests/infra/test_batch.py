@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.infra.conftest import Assembly, Json
+from tests.infra.conftest import Assembly, Json, Synthesize
+
+ALARM = "AWS::CloudWatch::Alarm"
+SOURCE = "AWS::Lambda::EventSourceMapping"
+POLICY = "AWS::SQS::QueuePolicy"
 
 
 @pytest.fixture
@@ -39,10 +43,22 @@ def test_every_step_is_tried_again_with_backoff_and_jitter(definition: Json) -> 
     tasks = {name: step for name, step in _steps(definition).items() if step["Type"] == "Task"}
     assert len(tasks) == 3
     for step in tasks.values():
-        (retry,) = step["Retry"]
-        assert (retry["ErrorEquals"], retry["JitterStrategy"]) == (["States.ALL"], "FULL")
-        assert retry["BackoffRate"] > 1
+        assert step["Retry"][-1]["ErrorEquals"] == ["States.ALL"]
+        for retry in step["Retry"]:
+            assert retry["JitterStrategy"] == "FULL"
+            assert retry["BackoffRate"] > 1
         assert "Catch" not in step, "what is caught cannot be redriven"
+
+
+def test_a_step_waits_for_an_hour_and_more_where_the_account_has_no_room_for_it(definition: Json) -> None:
+    for step in [step for step in _steps(definition).values() if step["Type"] == "Task"]:
+        no_room, failed = step["Retry"]
+        assert "Lambda.TooManyRequestsException" in no_room["ErrorEquals"]
+        assert all(error.startswith("Lambda.") for error in no_room["ErrorEquals"]), "the call itself, not our code"
+        assert no_room["MaxDelaySeconds"] == 120
+        assert (no_room["MaxAttempts"], failed["MaxAttempts"]) == (100, 6)
+        delays = [min(no_room["IntervalSeconds"] * 2**attempt, 120) for attempt in range(100)]
+        assert sum(delays) / 2 > 3_600, "full jitter waits half of it on average; a shard takes minutes"
 
 
 def test_a_shard_that_needs_more_time_is_continued(definition: Json) -> None:
@@ -60,18 +76,75 @@ def test_only_the_inbox_of_the_model_starts_it(batch: Assembly) -> None:
     assert failure["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
 
 
-def test_events_that_cannot_be_delivered_are_kept(batch: Assembly) -> None:
-    for rule in batch.resources("AWS::Events::Rule"):
+@pytest.fixture(params=[{}, {"gpu": "scale-to-zero", "gpu_async": True}], ids=["CPU", "GPU"])
+def with_events(request: pytest.FixtureRequest, synthesize: Synthesize) -> Assembly:
+    """Each deployment whose functions have events of their own."""
+    return synthesize(stage="prod", model="tickets", **request.param).part("*-batch")
+
+
+def test_no_event_goes_to_a_function_past_a_queue(with_events: Assembly) -> None:
+    """Lambda calls a function with what a rule brings twice more, within three minutes, and then forgets it."""
+    queues = {json.dumps(s["Properties"]["EventSourceArn"]) for s in with_events.resources(SOURCE)}
+    targets = [t for rule in with_events.resources("AWS::Events::Rule") for t in rule["Properties"]["Targets"]]
+    assert sorted(json.dumps(target["Arn"]) for target in targets) == sorted(queues)
+
+
+def test_an_event_comes_again_for_a_day_until_it_is_done_and_then_is_kept(with_events: Assembly) -> None:
+    resources = with_events.template("slipway-prod-tickets-batch")["Resources"]
+    for source in [source["Properties"] for source in with_events.resources(SOURCE)]:
+        assert (source["BatchSize"], source["FunctionResponseTypes"]) == (1, ["ReportBatchItemFailures"])
+        queue = resources[source["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
+        step = resources[source["FunctionName"]["Ref"]]["Properties"]
+        assert queue["VisibilityTimeout"] >= 6 * step["Timeout"], "as AWS asks of a queue before a function"
+        assert queue["VisibilityTimeout"] < 3_600 / 3, "soon enough for a step that waits an hour for its answer"
+        assert queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"] == 86_400
+        kept = resources[queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]["Properties"]
+        assert kept["MessageRetentionPeriod"] == 14 * 86_400
+
+
+def test_an_event_that_does_not_reach_its_queue_is_kept_where_the_others_are(with_events: Assembly) -> None:
+    (kept,) = {
+        json.dumps(queue["Properties"]["RedrivePolicy"]["deadLetterTargetArn"])
+        for queue in with_events.resources("AWS::SQS::Queue")
+        if "RedrivePolicy" in queue["Properties"]
+    }
+    for rule in with_events.resources("AWS::Events::Rule"):
         (target,) = rule["Properties"]["Targets"]
-        assert target["DeadLetterConfig"]
+        assert json.dumps(target["DeadLetterConfig"]["Arn"]) == kept
         assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185}
 
 
-def test_failed_jobs_raise_an_alarm(batch: Assembly) -> None:
-    alarm = batch.properties("AWS::CloudWatch::Alarm")
-    assert (alarm["MetricName"], alarm["Threshold"], alarm["TreatMissingData"]) == (
-        "ExecutionsFailed", 1, "notBreaching",
+def test_queues_take_from_rules_of_ours_and_nothing_that_is_not_encrypted_on_its_way(batch: Assembly) -> None:
+    policies = [policy["Properties"]["PolicyDocument"]["Statement"] for policy in batch.resources(POLICY)]
+    assert len(policies) == len(batch.resources("AWS::SQS::Queue"))
+    for statements in policies:
+        secure, *sending = statements
+        assert (secure["Effect"], secure["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+        for statement in sending:
+            assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+            assert "On" in json.dumps(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
+
+
+def test_jobs_that_failed_or_were_stopped_or_timed_out_raise_an_alarm(batch: Assembly) -> None:
+    (alarm,) = [a["Properties"] for a in batch.resources(ALARM) if "Metrics" in a["Properties"]]
+    assert (alarm["Threshold"], alarm["TreatMissingData"]) == (1, "notBreaching")
+    *counted, total = sorted(alarm["Metrics"], key=lambda metric: "Expression" in metric)
+    names = {each["MetricStat"]["Metric"]["MetricName"] for each in counted}
+    assert names == {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"}
+    assert set(total["Expression"].split(" + ")) == {each["Id"] for each in counted}
+
+
+def test_the_local_cloud_adds_no_metrics_up(local: Assembly) -> None:
+    alarms = [alarm["Properties"] for alarm in local.part("*-batch").resources(ALARM)]
+    assert {alarm["MetricName"] for alarm in alarms} == {"ExecutionsFailed", "ApproximateNumberOfMessagesVisible"}
+
+
+def test_an_event_that_is_given_up_raises_an_alarm(batch: Assembly) -> None:
+    (alarm,) = [a["Properties"] for a in batch.resources(ALARM) if "MetricName" in a["Properties"]]
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == (
+        "ApproximateNumberOfMessagesVisible", "Maximum", 1,
     )  # fmt: skip
+    assert "Undelivered" in json.dumps(alarm["Dimensions"])
 
 
 def test_start_is_a_zip_with_the_runtime_as_its_layer_and_the_others_are_images(batch: Assembly) -> None:
@@ -92,7 +165,8 @@ def test_nothing_may_delete_and_only_results_and_parts_are_written(batch: Assemb
     actions = {
         action for s in statements for action in ([s["Action"]] if isinstance(s["Action"], str) else s["Action"])
     }
-    assert not any("Delete" in action or action.endswith("*") for action in actions - {"logs:DeleteLogDelivery"})
+    harmless = {"logs:DeleteLogDelivery", "sqs:DeleteMessage"}  # the latter of what is done, in a queue of its own
+    assert not any("Delete" in action or action.endswith("*") for action in actions - harmless)
     writing = json.dumps([s for s in statements if "s3:PutObject" in s["Action"]])
     assert "inbox" not in writing
 

@@ -84,7 +84,12 @@ def test_answers_and_reasons_for_none_are_collected_and_nothing_else_is(batch: A
         {"prefix": "async/tickets/out/"}, {"prefix": "async/tickets/failed/"},
     ]  # fmt: skip
     (target,) = rule["Targets"]
-    assert "Collect" in json.dumps(target["Arn"])
+    (source,) = [
+        source["Properties"]
+        for source in batch.resources("AWS::Lambda::EventSourceMapping")
+        if source["Properties"]["EventSourceArn"] == target["Arn"]
+    ]
+    assert "Collect" in json.dumps(source["FunctionName"])
     assert target["DeadLetterConfig"]
 
 

@@ -176,9 +176,10 @@ def test_a_csv_row_of_another_width_or_a_stray_quote_costs_only_itself(batch: An
     body = b'text,n\ngood film,1\ngood,film,1\nfilm\n\n5" screen film,2\n"open film,3\nbad \xff film,4\n\0,5\n'
     run = batch("x.csv", body)
     document = run.all()
-    assert [error["row"] for error in run.errors()] == [2, 3, 5]
-    assert document["rows"] == 5
+    assert [error["row"] for error in run.errors()] == [2, 3, 5, 6, 7]
+    assert document["rows"] == 7
     assert "3 columns, the header has 2" in run.errors()[0]["reason"]
+    assert "never closed" in run.errors()[2]["reason"]
 
 
 def test_a_column_of_ours_that_the_file_has_is_kept_and_ours_are_called_otherwise(batch: Any) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.answers import answer
 from slipway.artifact import read_manifest
 from slipway.batch import rendering
-from slipway.batch.job import PREFIX, Request, added_columns
+from slipway.batch.job import PREFIX, Request, added_columns, plain_name
 from slipway.batch.rows import BrokenRow, checked_text
 from slipway.batch.scoring import WINDOW
 from slipway.errors import BatchError, StoreError
@@ -42,7 +42,7 @@ def score_frame(frame: "DataFrame", where: Where, request: Request) -> "DataFram
     added = (*added_columns(request, frozenset(frame.columns)), _reason(frame.columns))
     schema = frame.limit(0).schema
     for name in added:
-        schema = schema.add(name, _TYPES[name.removeprefix(PREFIX)])
+        schema = schema.add(name, _TYPES[plain_name(name)])
     step = partial(_score, where=where, column=column, parameters=request.parameters, added=added)
     return frame.mapInPandas(step, schema)
 

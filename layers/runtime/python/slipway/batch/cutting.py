@@ -5,7 +5,6 @@ shard's bytes.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 import numpy as np
 
@@ -13,19 +12,17 @@ from slipway.batch.boundaries import Boundaries, Offsets, Rows, irregular_record
 from slipway.batch.formats import Format
 from slipway.batch.job import OURS, Job, Shard
 from slipway.batch.places import Place
-from slipway.errors import BatchError
 
 SHARD_BYTES = 4 << 20  # about a million tokens: one to four minutes of one vCPU
 SHARD_ROWS = 20_000
-_LONGEST_LINE = 64 << 20
-_IRREGULAR = 1_000  # records that are handed on together
+_TOGETHER, _TOGETHER_BYTES = 1_000, 1 << 20  # irregular records that are handed on at once: what comes first
 
 
 def ended(stream: Iterable[bytes], found: Format) -> Iterator[tuple[bytes, Offsets, Rows]]:
     """Each chunk with the offsets of the ends in it, and which of the ended records are rows."""
     if not found.quotes:
         records = irregular_records(split_lines(stream), found.delimiter)
-        while some := list(islice(records, _IRREGULAR)):
+        for some in _together(records):
             rows = np.array([bool(record.strip(b"\r\n")) for record in some])
             yield b"".join(some), np.cumsum([len(record) for record in some]), rows
         return
@@ -36,11 +33,22 @@ def ended(stream: Iterable[bytes], found: Format) -> Iterator[tuple[bytes, Offse
         kept = len(whole) - 1 if whole.endswith(b"\r") else len(whole)
         rest = whole[kept:]
         ends = boundaries.ends(whole[:kept])
-        if boundaries.open > _LONGEST_LINE:
-            raise BatchError(f"A line is longer than {_LONGEST_LINE >> 20} MB.", remedy="Is every row on its own line?")
         yield whole[:kept], ends.offsets, ends.rows
     ends = boundaries.ends(rest, last=True)
     yield rest, ends.offsets, ends.rows
+
+
+def _together(records: Iterable[bytes]) -> Iterator[list[bytes]]:
+    some: list[bytes] = []
+    size = 0
+    for record in records:
+        some.append(record)
+        size += len(record)
+        if len(some) == _TOGETHER or size > _TOGETHER_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 class Cutter:
@@ -110,10 +118,10 @@ class Names:
 
     def watch(self, stream: Iterable[bytes]) -> Iterator[bytes]:
         """The same chunks. A name that is only a value counts as well: a prefix too many does no harm."""
-        last = b""
+        last, overlap = b"", max(map(len, self._sought.values()), default=0)
         for chunk in stream:
             for name, sought in self._sought.items():
-                if name not in self.taken and (sought in chunk or sought in last + chunk[:20]):
+                if name not in self.taken and (sought in chunk or sought in last + chunk[:overlap]):
                     self.taken |= {name}
-            last = chunk[-20:]
+            last = (last + chunk)[-overlap:] if overlap else b""
             yield chunk

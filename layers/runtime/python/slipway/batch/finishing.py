@@ -1,22 +1,28 @@
-"""Pieces to results. The manifest is written last: who finds it finds everything that it names."""
+"""Pieces to results. The manifest is written last: who finds it finds everything that it names.
+
+The outbox is shared by all jobs of one path, and jobs end in any order: an older one keeps what it made in its own
+folder, and its manifest names the newer one.
+"""
 
 import json
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from typing import Any
 
 from slipway.batch import rendering
-from slipway.batch.job import ERRORS, MANIFEST, Job, Plan
+from slipway.batch.job import ERRORS, JOBS, MANIFEST, Job, Plan
 from slipway.batch.pieces import Done, errors_name, in_order, piece_name
 from slipway.batch.places import Place
 from slipway.errors import BatchError, SlipwayError, StoreError
 
 SCHEMA_VERSION = 1
 _READERS = 16
+_AHEAD = 64 << 20  # bytes that are read before they are wanted
 
 
 def finish(plan: Plan, place: Place, *, memory_mb: int = 0, scored_by: str = "") -> dict[str, Any]:
@@ -27,27 +33,44 @@ def finish(plan: Plan, place: Place, *, memory_mb: int = 0, scored_by: str = "")
     """
     done = all_done(plan, place)
     _require_all(plan, done)
-    job = plan.job
-    if plan.joined:
-        name = job.results(plan.format)
-        results = [{"key": name, "bytes": place.write(name, _joined(plan, done, place)), "rows": _scored(done)}]
-    else:
-        results = [{"key": piece_name(plan, each), "bytes": each.bytes, "rows": each.scored} for each in done]
-    errors = f"{job.outbox}{ERRORS}"
-    place.write(errors, (_part(place, errors_name(plan, each), each.error_bytes) for each in done if each.errors))
-    document = _manifest(plan, done, results, errors, memory_mb, scored_by)
-    _publish(job, place, document)
-    return document
+    try:
+        return _leave(plan, done, _Outbox(plan.job, place), memory_mb, scored_by)
+    except _Superseded as newer:
+        return _leave(plan, done, _Outbox(plan.job, place, newer.by), memory_mb, scored_by)
 
 
 def fail(job: Job, place: Place, reason: SlipwayError | str) -> dict[str, Any]:
-    """Write a manifest that says why a file was not scored."""
+    """Write a manifest that says why a file was not scored. A job that has finished stays so, and gives its own."""
     told = (
         {"reason": reason.detail, "remedy": reason.remedy} if isinstance(reason, SlipwayError) else {"reason": reason}
     )
-    document = {**_head(job, "failed"), **told}
-    _publish(job, place, document)
+    by, name = superseded_by(job, place), f"{job.folder}{MANIFEST}"
+    document = {**_head(job, "failed"), **_newer(by), **told}
+    body = _rendered(document)
+    if not place.create(name, body):
+        kept: dict[str, Any] = json.loads(_read(place, name))
+        if kept["state"] == "finished":
+            return kept
+        place.write(name, [body])
+    if not by and job.has_outbox:
+        place.write(f"{job.outbox}{MANIFEST}", [body])
     return document
+
+
+def superseded_by(job: Job, place: Place) -> str:
+    """The newer job of the same path, to which the outbox belongs; empty if there is none.
+
+    Events come in any order: where one has moved the pointer back to an older upload, it is mended here.
+    """
+    kept = None if job.local else place.read(job.pointer)
+    latest = kept[0].decode() if kept else job.id
+    if latest == job.id:
+        return ""
+    asked = place.read(f"{JOBS}{job.model}/{latest}/job.json")
+    if asked and Job.from_dict(json.loads(asked[0])).is_before(job):
+        place.write(job.pointer, [job.id.encode()])
+        return ""
+    return latest
 
 
 def all_done(plan: Plan, place: Place) -> list[Done]:
@@ -70,8 +93,60 @@ def _require_all(plan: Plan, done: list[Done]) -> None:
         )
 
 
+class _Superseded(Exception):
+    """A newer job ``by`` has the outbox."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__(by)
+        self.by = by
+
+
+@dataclass(frozen=True)
+class _Outbox:
+    """Where a job leaves what it made: the outbox, or its own folder if it is known that a newer one, ``by``, has that.
+
+    ``write`` raises _Superseded when that turns out, also while a large file is being written: then it is not.
+    """
+
+    job: Job
+    place: Place
+    by: str = ""
+
+    def name(self, name: str) -> str:
+        return f"{self.job.set_aside if self.by else self.job.outbox}{name}"
+
+    def write(self, name: str, chunks: Iterable[bytes]) -> int:
+        return self.place.write(self.name(name), chunks if self.by else self._while_newest(chunks))
+
+    def _while_newest(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        self._require_newest()
+        yield from chunks
+        self._require_newest()
+
+    def _require_newest(self) -> None:
+        if by := superseded_by(self.job, self.place):
+            raise _Superseded(by)
+
+
+def _leave(plan: Plan, done: list[Done], outbox: _Outbox, memory_mb: int, scored_by: str) -> dict[str, Any]:
+    job, place = plan.job, outbox.place
+    if plan.joined:
+        name = job.results(plan.format)
+        size = outbox.write(name, _joined(plan, done, place))
+        results = [{"key": outbox.name(name), "bytes": size, "rows": _scored(done)}]
+    else:
+        results = [{"key": piece_name(plan, each), "bytes": each.bytes, "rows": each.scored} for each in done]
+    outbox.write(ERRORS, _ahead(place, ((errors_name(plan, each), each.error_bytes) for each in done if each.errors)))
+    document = _manifest(plan, done, results, outbox, memory_mb, scored_by)
+    body = _rendered(document)
+    place.write(f"{job.folder}{MANIFEST}", [body])
+    if not outbox.by:
+        outbox.write(MANIFEST, [body])
+    return document
+
+
 def _joined(plan: Plan, done: list[Done], place: Place) -> Iterator[bytes]:
-    pieces = (_part(place, piece_name(plan, each), each.bytes) for each in done)
+    pieces = _ahead(place, ((piece_name(plan, each), each.bytes) for each in done))
     if plan.format.kind == "parquet":
         from slipway.batch import parquet
 
@@ -83,7 +158,7 @@ def _joined(plan: Plan, done: list[Done], place: Place) -> Iterator[bytes]:
 
 
 def _manifest(
-    plan: Plan, done: list[Done], results: list[dict[str, Any]], errors: str, memory_mb: int, scored_by: str
+    plan: Plan, done: list[Done], results: list[dict[str, Any]], outbox: _Outbox, memory_mb: int, scored_by: str
 ) -> dict[str, Any]:
     labels: Counter[str] = Counter()
     for each in done:
@@ -94,6 +169,7 @@ def _manifest(
     compute = sum(each.seconds for each in done)
     return {
         **head,
+        **_newer(outbox.by),
         "rows": plan.rows,
         "scored": _scored(done),
         "errors": sum(each.errors for each in done),
@@ -107,7 +183,7 @@ def _manifest(
         "format": {"kind": plan.format.kind, "compression": plan.format.compression, "encoding": plan.format.encoding},
         "columns": list(plan.added),
         "results": results,
-        "errors_key": errors,
+        "errors_key": outbox.name(ERRORS),
         "shards": [
             {"rows": sum(each.rows for each in pieces), "errors": sum(each.errors for each in pieces)}
             for _, group in groupby(done, key=lambda each: each.shard)
@@ -157,14 +233,28 @@ def _head(job: Job, state: str) -> dict[str, Any]:
     }
 
 
-def _publish(job: Job, place: Place, document: dict[str, Any]) -> None:
-    body = json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
-    place.write(f"{job.folder}{MANIFEST}", [body])
-    place.write(f"{job.outbox}{MANIFEST}", [body])
+def _newer(by: str) -> dict[str, str]:
+    return {"superseded_by": by} if by else {}
+
+
+def _rendered(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 def _scored(done: list[Done]) -> int:
     return sum(each.scored for each in done)
+
+
+def _ahead(place: Place, parts: Iterable[tuple[str, int]]) -> Iterator[bytes]:
+    """What has these names and bytes, in their order; several are read at once, as far as memory allows."""
+    waiting: deque[tuple[int, Future[bytes]]] = deque()
+    with ThreadPoolExecutor(_READERS) as pool:
+        for name, size in parts:
+            while waiting and (len(waiting) == _READERS or size + sum(each for each, _ in waiting) > _AHEAD):
+                yield waiting.popleft()[1].result()
+            waiting.append((size, pool.submit(_part, place, name, size)))
+        while waiting:
+            yield waiting.popleft()[1].result()
 
 
 def _part(place: Place, name: str, size: int) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
+from slipway.batch.boundaries import ends_in_quotes, irregular_records, split_lines
 from slipway.errors import BatchError
 
 Kind = Literal["jsonl", "csv", "text", "parquet"]
@@ -39,6 +40,8 @@ _BOMS: tuple[tuple[bytes, Encoding], ...] = (
 _READ = (
     "JSON Lines, CSV with a header, Parquet and plain text are read; gzip and zstd; UTF-8, and UTF-16 with its mark."
 )
+
+_NAMED = "Its first line must name the columns."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,10 +209,13 @@ def _kind(name: str, text: str) -> Kind:
 
 def _with_columns(name: str, found: Format, text: str) -> Format:
     delimiter = _delimiter(text)
+    header = next(irregular_records(split_lines([text.encode()]), delimiter))
+    if ends_in_quotes(header, delimiter):
+        raise BatchError(f"The header of {name} has a quote that is never closed.", remedy=_NAMED)
     csv.field_size_limit(HEAD * 16)
-    columns = tuple(next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), ()))
+    columns = tuple(next(csv.reader([header.decode()], delimiter=delimiter)))
     if not columns:
-        raise BatchError(f"{name} begins with an empty line.", remedy="Its first line must name the columns.")
+        raise BatchError(f"{name} begins with an empty line.", remedy=_NAMED)
     return replace(found, delimiter=delimiter, columns=columns)
 
 

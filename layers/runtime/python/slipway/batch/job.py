@@ -21,8 +21,12 @@ INBOX, OUTBOX, JOBS = "inbox/", "outbox/", "jobs/"
 LOCAL_JOBS = ".slipway/"
 SIDECAR = ".slipway.json"
 MANIFEST, ERRORS = "manifest.json", "errors.jsonl"
-OURS = ("label", "score", "scores", "model_version")  # what results bring; scores only where ``top_k`` asks for them
-PREFIX = "slipway_"  # of our columns where the file has one of their names
+PREFIX = "slipway_"  # of our columns where the file has one of their names; twice where it has that one too
+_ADDED = ("label", "score", "scores", "model_version")  # what results bring; scores only where ``top_k`` asks for them
+OURS = tuple(PREFIX * times + name for times in range(3) for name in _ADDED)  # what is sought in JSON Lines
+_KEY_BYTES = 1_024  # of UTF-8: the longest key in S3
+_LONGEST_ENDING = ".scored.jsonl.zst"
+_LONGEST_PART = f"part-{'0' * 20}-asked-{'0' * 16}.jsonl.zst"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +61,8 @@ class Request:
 class Job:
     """One file and one version of a model. ``etag`` and ``version_id`` pin the file's content.
 
-    ``local`` says that results and what leads to them lie in one folder of a machine.
+    ``local`` says that results and what leads to them lie in one folder of a machine. ``sequencer`` is what S3 orders
+    the uploads of one key by.
     """
 
     model: str
@@ -70,6 +75,7 @@ class Job:
     created: str = ""
     request: Request = field(default_factory=Request)
     local: bool = False
+    sequencer: str = ""
 
     @property
     def id(self) -> str:
@@ -98,16 +104,38 @@ class Job:
     @property
     def pointer(self) -> str:
         """Of what says which job was the last of this path."""
-        return f"{JOBS}{self.model}/latest/{self.path}"
+        latest = f"{JOBS}{self.model}/latest/"
+        if not _fits(latest + self.path):  # the file's own key does, with fewer bytes before it
+            return latest + hashlib.sha256(self.path.encode()).hexdigest()
+        return latest + self.path
 
     @property
     def outbox(self) -> str:
         """Of what it leaves."""
         return "" if self.local else f"{OUTBOX}{self.model}/{self.path}/"
 
+    @property
+    def set_aside(self) -> str:
+        """Of what it leaves where the outbox has the results of a newer job."""
+        return f"{self.folder}superseded/"
+
+    @property
+    def has_outbox(self) -> bool:
+        """Whether the outbox can have a manifest: S3 takes no name that is so long."""
+        return _fits(f"{self.outbox}{MANIFEST}")
+
     def results(self, found: Format) -> str:
         """The name of the one file that a small job ends in."""
-        return f"{self.outbox}{stem(self.name)}.scored{found.extension}"
+        return f"{stem(self.name)}.scored{found.extension}"
+
+    def is_before(self, other: "Job") -> bool:
+        """Whether this file was uploaded before the other one of its key, as far as S3 has told.
+
+        Sequencers are hexadecimal; the shorter one is to be filled up with zeros on its right.
+        """
+        width = max(len(self.sequencer), len(other.sequencer))
+        own, others = (each.sequencer.upper().ljust(width, "0") for each in (self, other))
+        return bool(self.sequencer and other.sequencer) and own < others
 
     def to_json(self) -> bytes:
         """For people too."""
@@ -182,7 +210,37 @@ def model_of(key: str) -> str:
     return model if wanted else ""
 
 
+def refused_name(model: str, key: str) -> str:
+    """Why results cannot be named after a file, which had better be said before it is scored; empty if they can."""
+    job = Job(model=model, model_version="", bucket="", key=key, size=0, etag="")
+    names = (f"{job.outbox}{stem(job.name)}{_LONGEST_ENDING}", f"{job.outbox}parts/{job.id}/{_LONGEST_PART}")
+    longest = max(len(name.encode()) for name in names)
+    if longest <= _KEY_BYTES:
+        return ""
+    return (
+        f"The name is too long: results would have names of {longest:,} bytes, and S3 takes {_KEY_BYTES:,}. Upload the "
+        "file under a shorter one; its own name counts twice, its folders once, and a letter beyond ASCII two to four."
+    )
+
+
 def added_columns(request: Request, taken: frozenset[str]) -> tuple[str, ...]:
-    """Names of the columns that results bring; with a prefix where the file has one of them itself."""
-    names = tuple(name for name in OURS if name != "scores" or request.parameters.top_k)
-    return tuple(PREFIX + name for name in names) if taken.intersection(names) else names
+    """Names of the columns that results bring; with prefixes until the file has none of them itself."""
+    names = tuple(name for name in _ADDED if name != "scores" or request.parameters.top_k)
+    while taken.intersection(names):
+        names = tuple(PREFIX + name for name in names)
+    return names
+
+
+def plain_name(added: str) -> str:
+    """What a column that results bring holds, whatever it had to be called.
+
+    >>> plain_name("slipway_slipway_label")
+    'label'
+    """
+    while added.startswith(PREFIX):
+        added = added.removeprefix(PREFIX)
+    return added
+
+
+def _fits(name: str) -> bool:
+    return len(name.encode()) <= _KEY_BYTES

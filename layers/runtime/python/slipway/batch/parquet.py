@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from slipway.batch import rendering
 from slipway.batch.formats import Format, text_column
-from slipway.batch.job import PREFIX, Job, Shard
+from slipway.batch.job import Job, Shard, plain_name
 from slipway.batch.rows import BrokenRow, Row, checked_text
 from slipway.batch.sources import Source, as_file
 from slipway.errors import BatchError
@@ -72,12 +72,18 @@ def rows_of(batch: pa.RecordBatch, column: str, *, first_row: int) -> Iterator[R
 
 def scored(batch: pa.RecordBatch, indices: Sequence[int], added: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
     """The rows at ``indices``, and what each adds."""
-    kept = batch.take(pa.array(indices, pa.int64()))
-    names = list(added[0])
-    columns = [
-        pa.array([rendering.flat(each[name]) for each in added], _OURS[name.removeprefix(PREFIX)]) for name in names
-    ]
-    fields = [*kept.schema, *(pa.field(name, column.type) for name, column in zip(names, columns, strict=True))]
+    ours = {name: [rendering.flat(each[name]) for each in added] for name in added[0]}
+    return _beside(batch.take(pa.array(indices, pa.int64())), ours)
+
+
+def none_scored(batch: pa.RecordBatch, names: Iterable[str]) -> pa.RecordBatch:
+    """No rows, with the columns that scored ones have."""
+    return _beside(batch[:0], {name: [] for name in names})
+
+
+def _beside(kept: pa.RecordBatch, ours: Mapping[str, list[Any]]) -> pa.RecordBatch:
+    columns = [pa.array(values, _OURS[plain_name(name)]) for name, values in ours.items()]
+    fields = [*kept.schema, *(pa.field(name, column.type) for name, column in zip(ours, columns, strict=True))]
     return pa.RecordBatch.from_arrays([*kept.columns, *columns], schema=pa.schema(fields, kept.schema.metadata))
 
 
@@ -91,13 +97,14 @@ def written(made: Sequence[pa.RecordBatch]) -> bytes:
 
 
 def joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """One Parquet file of many, a row group each, as its bytes come to be."""
+    """One Parquet file of many, a row group for each that has rows, as its bytes come to be."""
     sink = _Sink()
     writer = None
     for piece in filter(None, pieces):
         table = pq.read_table(io.BytesIO(piece))
         writer = writer or pq.ParquetWriter(pa.PythonFile(sink, "w"), table.schema, compression="zstd")
-        writer.write_table(table)
+        if len(table):
+            writer.write_table(table)
         yield sink.taken()
     if writer:
         writer.close()

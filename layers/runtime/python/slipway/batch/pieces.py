@@ -1,9 +1,12 @@
 """What is done of a shard: a piece of results, the errors beside it, and the mark that makes both count.
 
-Whoever comes second changes nothing: each of the three is created only if it is not there, the mark last. What an
-endpoint answered lies under names of its own, so that the mark says which results are meant.
+Whoever comes second changes nothing: each of the three is created only if it is not there, the mark last. Results and
+errors are named by what is in them, and the mark says which are meant: an attempt that was killed before its mark may
+have left others, since another CPU rounds otherwise. Nobody reads those; what lies under jobs/ expires. What an
+endpoint answered lies under names of its own.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,7 +15,7 @@ from typing import Any
 
 from slipway.answers import Answer
 from slipway.batch import rendering
-from slipway.batch.job import Plan, Shard
+from slipway.batch.job import Plan, Shard, plain_name
 from slipway.batch.places import Place
 from slipway.batch.rows import Row
 
@@ -22,7 +25,8 @@ class Done:
     """A piece: rows of a shard, counted from its first, that are scored and written. A ``final`` one ends the shard.
 
     ``seconds`` are those of functions with ``memory_mb``; ``backend`` is what computed, as answers tell it. ``asked``
-    says that an endpoint did, whose own time is not counted here.
+    says that an endpoint did, whose own time is not counted here. ``digest`` is of results and errors; empty in marks
+    of an older release, whose pieces have names without one.
     """
 
     shard: int
@@ -38,6 +42,7 @@ class Done:
     memory_mb: int = 0
     backend: str = ""
     asked: bool = False
+    digest: str = ""
 
     @property
     def rows(self) -> int:
@@ -77,14 +82,16 @@ class Piece:
 
     def add(self, window: Window, good: Sequence[Row], answers: Sequence[Answer], broken: Iterable[Row]) -> None:
         """The rows of one more window: ``good`` ones with their answers, and those that could not be scored."""
-        found, version = self.plan.format, self.plan.job.model_version
-        added = [rendering.values(each, version, self.plan.added) for each in answers]
+        names, version = [plain_name(each) for each in self.plan.added], self.plan.job.model_version
+        added = [rendering.values(each, version, names) for each in answers]
+        if names != [*self.plan.added]:
+            added = [dict(zip(self.plan.added, each.values(), strict=True)) for each in added]
         if window.batch is not None and good:
             from slipway.batch import parquet
 
             self.batches.append(parquet.scored(window.batch, [row.content for row in good], added))
         elif window.batch is None:
-            self.body += [rendering.render(row, more, found) for row, more in zip(good, added, strict=True)]
+            self.body += [rendering.render(row, more, self.plan.format) for row, more in zip(good, added, strict=True)]
         self.errors += map(rendering.render_error, broken)
         self.labels.update(each.label or "" for each in answers)
         self.rows += len(window.rows)
@@ -103,6 +110,7 @@ class Piece:
             labels=dict(sorted(self.labels.items())),
             bytes=len(body),
             error_bytes=len(errors),
+            digest=_digest(body, errors),
             **asdict(effort),
         )
         place.create(piece_name(self.plan, done), body)
@@ -137,11 +145,20 @@ def in_order(pieces: Iterable[Done]) -> list[Done]:
 
 def piece_name(plan: Plan, done: Done) -> str:
     """Of the results: kept among the job's own parts, unless they stay in parts, which another job must not meet."""
-    by = "-asked" if done.asked else ""
-    name = f"part-{done.shard:06d}-{done.start:06d}-{done.end:06d}{by}{plan.format.extension}"
+    by = ("-asked" if done.asked else "") + (f"-{done.digest}" if done.digest else "")
+    name = f"part-{_rows(done)}{by}{plan.format.extension}"
     return f"{plan.job.folder}pieces/{name}" if plan.joined else f"{plan.job.outbox}parts/{plan.job.id}/{name}"
 
 
 def errors_name(plan: Plan, done: Done) -> str:
-    """Of the rows that could not be scored."""
-    return f"{plan.job.folder}errors/{done.shard:06d}-{done.start:06d}-{done.end:06d}.jsonl"
+    """Of the rows that could not be scored. It ends in which rows are done, which ``state`` counts."""
+    by = f"{done.digest}-" if done.digest else ""
+    return f"{plan.job.folder}errors/{by}{_rows(done)}.jsonl"
+
+
+def _rows(done: Done) -> str:
+    return f"{done.shard:06d}-{done.start:06d}-{done.end:06d}"
+
+
+def _digest(body: bytes, errors: bytes) -> str:
+    return hashlib.sha256(b"%d %b%b" % (len(body), body, errors)).hexdigest()[:16]

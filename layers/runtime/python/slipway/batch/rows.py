@@ -2,9 +2,9 @@
 
 import csv
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 from slipway.batch.boundaries import MAX_RECORD, Boundaries, irregular_records, split_lines
 from slipway.batch.formats import Format, text_column
@@ -12,17 +12,20 @@ from slipway.errors import RequestError
 from slipway.requests import named, read_text
 
 MAX_TEXT = 400_000  # bytes; about the 100,000 tokens that one request over HTTP may have
+_TOGETHER = 128  # rows; a broken one costs the time to read these again
+
+Record = tuple[bytes, bytes]  # as it was, without its end, and that end
+Read = Callable[[Sequence[str], str], Iterator[tuple[Any, Any]]]  # records and the column to each one's content, text
 
 
 class BrokenRow(Exception):
     """Why a row cannot be scored: a sentence for the file's owner, without the text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """``raw`` is the record as it was, without its end, ``end`` that end. ``text`` is None if there is a ``reason``.
 
-    ``content`` is what the record parsed to, for whoever writes it again.
+    ``content`` is for whoever writes the row again: what a line of JSON parsed to, a Parquet row's place in its batch.
     """
 
     number: int
@@ -38,14 +41,12 @@ def rows_of(data: bytes, found: Format, column: str, *, first_row: int) -> Itera
 
     Blank lines are no rows, but in plain text, where a row of results must stand beside each line.
     """
-    read = {"jsonl": _read_json, "text": _read_line}.get(found.kind) or _csv_reader(found, column)
+    read: Read = {"jsonl": _read_json, "text": _read_lines}.get(found.kind) or _csv_reader(found, column)
+    kept = (record for record in map(split_end, records(data, found)) if record[0] or found.kind == "text")
     number = first_row
-    for record in records(data, found):
-        raw, end = split_end(record)
-        if not raw and found.kind != "text":
-            continue
-        yield _row(number, raw, end, read, column)
-        number += 1
+    while together := list(islice(kept, _TOGETHER)):
+        yield from _rows(number, together, read, column)
+        number += len(together)
 
 
 def records(data: bytes, found: Format) -> Iterator[bytes]:
@@ -83,54 +84,92 @@ def checked_text(value: Any, column: str) -> str:
     return text
 
 
-def _row(number: int, raw: bytes, end: bytes, read: Any, column: str) -> Row:
+def _rows(first: int, together: Sequence[Record], read: Read, column: str) -> list[Row]:
+    """Read in one go where every record is good, which is more than twice as fast; else one by one."""
     try:
-        if len(raw) > MAX_RECORD:
-            raise BrokenRow(f"The row has {len(raw):,} bytes; {MAX_RECORD:,} fit.")
-        content, text = read(_decoded(raw), column)
-        return Row(number, raw, end, checked_text(text, column), content=content)
+        return _good_rows(first, together, read, column)
+    except (BrokenRow, ValueError):  # ValueError: a quote that nobody closed took the next record with it
+        return [_row(number, record, read, column) for number, record in enumerate(together, first)]
+
+
+def _good_rows(first: int, together: Sequence[Record], read: Read, column: str) -> list[Row]:
+    """Raises BrokenRow if any record is none, ValueError if ``read`` finds more or fewer records."""
+    lines = [_decoded(raw) for raw, _ in together]
+    found = zip(together, read(lines, column), strict=True)
+    return [
+        Row(number, raw, end, checked_text(text, column), "", content)
+        for number, ((raw, end), (content, text)) in enumerate(found, first)
+    ]
+
+
+def _row(number: int, record: Record, read: Read, column: str) -> Row:
+    try:
+        return _good_rows(number, [record], read, column)[0]
     except BrokenRow as error:
-        return Row(number, raw, end, None, str(error))
+        return Row(number, *record, None, str(error))
 
 
 def _decoded(raw: bytes) -> str:
+    if len(raw) > MAX_RECORD:
+        raise BrokenRow(f"The row has {len(raw):,} bytes; {MAX_RECORD:,} fit.")
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
         raise BrokenRow(f"Byte {error.start + 1} of the row is not UTF-8.") from error
 
 
-def _read_line(line: str, _: str) -> tuple[Any, Any]:
-    return line, line
+def _read_lines(lines: Sequence[str], _: str) -> Iterator[tuple[Any, Any]]:
+    return ((None, line) for line in lines)
 
 
-def _read_json(line: str, column: str) -> tuple[Any, Any]:
+def _read_json(lines: Sequence[str], column: str) -> Iterator[tuple[Any, Any]]:
+    for line in lines:
+        document = _parsed(line)
+        if isinstance(document, str):
+            yield document, document
+            continue
+        if not isinstance(document, dict):
+            raise BrokenRow(f"The row must be a JSON object or a text, not {named(document)}.")
+        if column not in document:
+            raise BrokenRow(f"The row has no {column!r}.")
+        yield document, document[column]
+
+
+def _parsed(line: str) -> Any:
     try:
-        document = json.loads(line)
+        if line.startswith("{"):  # ``loads`` takes as long to look for spaces around it as to read a short one
+            document, end = _decode(line)
+            if end == len(line):
+                return document
+        return json.loads(line)
     except json.JSONDecodeError as error:
         raise BrokenRow(f"The row is not JSON: {error.msg} at column {error.colno}.") from error
     except (ValueError, RecursionError) as error:
         raise BrokenRow("The row is JSON that nobody writes: its numbers or its nesting have no end.") from error
-    if isinstance(document, str):
-        return document, document
-    if not isinstance(document, dict):
-        raise BrokenRow(f"The row must be a JSON object or a text, not {named(document)}.")
-    if column not in document:
-        raise BrokenRow(f"The row has no {column!r}.")
-    return document, document[column]
 
 
-def _csv_reader(found: Format, column: str) -> Any:
+_decode = json.JSONDecoder().raw_decode
+
+
+def _csv_reader(found: Format, column: str) -> Read:
     index, width = text_column(found.columns, column, "The file"), len(found.columns)
     csv.field_size_limit(2 * MAX_RECORD)
 
-    def read(record: str, _: str) -> tuple[Any, Any]:
+    def read(lines: Sequence[str], _: str) -> Iterator[tuple[Any, Any]]:
         try:
-            fields = next(csv.reader([record], delimiter=found.delimiter), [])
+            for fields in _fields(lines, found.delimiter):
+                if len(fields) != width:
+                    raise BrokenRow(f"The row has {len(fields)} columns, the header has {width}.")
+                yield None, fields[index]
         except csv.Error as error:
             raise BrokenRow(f"The row is not CSV: {error}.") from error
-        if len(fields) != width:
-            raise BrokenRow(f"The row has {len(fields)} columns, the header has {width}.")
-        return fields, fields[index]
 
     return read
+
+
+def _fields(lines: Sequence[str], delimiter: str) -> Iterable[list[str]]:
+    """As csv reads lines of which none is empty; where nothing is quoted it looks at each character for nothing."""
+    whole = "".join(lines)
+    if '"' in whole or "\n" in whole or "\r" in whole:
+        return csv.reader(lines, delimiter=delimiter)
+    return (line.split(delimiter) for line in lines)
