@@ -5,11 +5,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from benchmarks.asking import Dialect
 from benchmarks.options import ROOT
 from benchmarks.peers.worker import environment
 from benchmarks.servers import Server
@@ -52,8 +53,9 @@ class Met:
         return float(np.quantile(self.seconds, share)) if self.seconds else float("inf")
 
 
-def load(server: Server, clients: int, seconds: float, texts: Sequence[str]) -> Met:
-    """So many clients for so many seconds."""
+def load(server: Server, clients: int, seconds: float, texts: Sequence[str], dialect: Dialect | None = None) -> Met:
+    """So many clients for so many seconds, in the server's dialect or another one that it knows."""
+    server = replace(server, dialect=dialect or server.dialect)
     with callers(server, clients, seconds, texts) as started:
         return met(started)
 

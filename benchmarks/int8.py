@@ -21,7 +21,7 @@ from benchmarks.tables import Measured, Table, milliseconds
 from model_build.config import read_config
 from model_build.data.clean import clean
 from model_build.data.read import read_rows
-from model_build.graphs.calibrate import Inputs
+from model_build.graphs.calibrate import Inputs, Matrix
 from model_build.graphs.export import save
 from model_build.graphs.quantize import quantize_rows
 from slipway.artifact import TOKENIZER, model_file, read_manifest
@@ -33,7 +33,7 @@ def measure(options: Options) -> Measured:
     """One table over the test split of ``options.config``."""
     manifest = read_manifest(options.artifact)
     with tempfile.TemporaryDirectory() as scratch:
-        rows, labels = _test_split(options, Path(scratch))
+        rows, labels = test_split(options, options.artifact)
         networks = {
             name: Network(path, pad_id=manifest.pad_id) for name, path in _graphs(options, Path(scratch)).items()
         }
@@ -69,13 +69,16 @@ def _table(rows: list[list[str]], texts: int, counted: int, rounds: int) -> Tabl
     )
 
 
-def _test_split(options: Options, scratch: Path) -> tuple[list[TokenIds], np.ndarray]:
-    manifest = read_manifest(options.artifact)
-    encoder = Encoder.load(options.artifact / TOKENIZER, max_tokens=manifest.max_tokens)
+def test_split(options: Options, artifact: Path) -> tuple[list[TokenIds], np.ndarray]:
+    """Token ids and labels of the test split of ``options.config``, as ``artifact`` reads them."""
+    manifest = read_manifest(artifact)
+    encoder = Encoder.load(artifact / TOKENIZER, max_tokens=manifest.max_tokens)
     config = read_config(options.config)
-    examples = clean(read_rows(config.data), config.data, scratch).splits["test"]
-    texts = list(examples.texts())[: options.count(len(examples), 50)]
-    return [encoded.ids for encoded in encoder.encode(texts)], np.asarray(examples.targets())[: len(texts)]
+    with tempfile.TemporaryDirectory() as scratch:
+        examples = clean(read_rows(config.data), config.data, Path(scratch)).splits["test"]
+        texts = list(examples.texts())[: options.count(len(examples), 50)]
+        labels = np.asarray(examples.targets())[: len(texts)]
+    return [encoded.ids for encoded in encoder.encode(texts)], labels
 
 
 def _graphs(options: Options, scratch: Path) -> dict[str, Path]:
@@ -120,10 +123,15 @@ def _uncalibrated(fp32: Path, scratch: Path) -> Path:
     model = onnx.load(fp32)
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     observed = {
-        node.input[0]: Inputs(np.eye(len(matrix)), np.abs(matrix).max(axis=1))
+        node.input[0]: _unseen(np.abs(matrix).max(axis=1))
         for node in model.graph.node
         if node.op_type == "MatMul" and (matrix := weights.get(node.input[1])) is not None and matrix.ndim == 2
     }
     path = scratch / "uncalibrated.onnx"
     save(quantize_rows(model, observed), path)
     return path
+
+
+def _unseen(peak: Matrix) -> Inputs:
+    """Of rows that nobody saw, with this largest magnitude of each channel."""
+    return Inputs(gram=np.eye(len(peak)), total=np.zeros(len(peak)), low=-peak, high=peak, count=1)

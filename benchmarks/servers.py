@@ -69,12 +69,12 @@ class Server:
 
 
 @contextmanager
-def ours(artifact: Path, logs: Path, dialect: Dialect) -> Iterator[Server]:
-    """``functions.endpoint`` on the CPU. Raises Skipped with its last line if it does not answer."""
+def ours(artifact: Path, logs: Path, dialect: Dialect, device: str = "cpu") -> Iterator[Server]:
+    """``functions.endpoint`` on a device. Raises Skipped with its last line if it does not answer."""
     port = free_port()
     variables = {
         "SLIPWAY_MODEL_DIRECTORY": str(artifact),
-        "SLIPWAY_DEVICE": "cpu",
+        "SLIPWAY_DEVICE": device,
         "SLIPWAY_HOST": _HOST,
         "SLIPWAY_PORT": str(port),
         "SLIPWAY_GRPC_PORT": str(free_port()),

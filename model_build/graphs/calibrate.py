@@ -27,16 +27,67 @@ _GROUP = 32  # texts whose rows are added to a Gram matrix at once: large produc
 _BLOCK = 64  # rows whose feedback is applied to the rest at once; changes speed, not the result
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """Of the rows that meet a matrix: ``gram`` is their sum of outer products, ``peak`` the maximum of each channel."""
+    """Of the ``count`` rows that meet a matrix: ``gram`` is the sum of their outer products, ``total`` their sum,
+    ``low`` and ``high`` bound each channel.
+    """
 
     gram: npt.NDArray[np.float64]
-    peak: Matrix
+    total: npt.NDArray[np.float64]
+    low: Matrix
+    high: Matrix
+    count: int
+
+    @classmethod
+    def of(cls, rows: Matrix) -> "Inputs":
+        """Of these rows (rows, channels), at least one."""
+        gram, total = (rows.T @ rows).astype(np.float64), rows.sum(axis=0, dtype=np.float64)
+        return cls(gram=gram, total=total, low=rows.min(axis=0), high=rows.max(axis=0), count=len(rows))
+
+    @property
+    def peak(self) -> Matrix:
+        """The largest magnitude of each channel."""
+        peak: Matrix = np.maximum(np.abs(self.low), np.abs(self.high))
+        return peak
+
+    @property
+    def middle(self) -> Matrix:
+        """Of what each channel spans."""
+        middle: Matrix = ((self.low + self.high) / 2).astype(np.float32)
+        return middle
+
+    def joined(self, other: "Inputs") -> "Inputs":
+        """Of both's rows."""
+        return Inputs(
+            gram=self.gram + other.gram,
+            total=self.total + other.total,
+            low=np.minimum(self.low, other.low),
+            high=np.maximum(self.high, other.high),
+            count=self.count + other.count,
+        )
 
     def scaled(self, factors: Matrix) -> "Inputs":
-        """Of the same rows, each channel divided by its factor."""
-        return Inputs(self.gram / np.outer(factors, factors), self.peak / factors)
+        """Of the same rows, each channel divided by its factor, which is above zero."""
+        return Inputs(
+            gram=self.gram / np.outer(factors, factors),
+            total=self.total / factors,
+            low=self.low / factors,
+            high=self.high / factors,
+            count=self.count,
+        )
+
+    def without(self, middle: Matrix) -> "Inputs":
+        """Of the same rows with ``middle`` subtracted from each."""
+        shift = middle.astype(np.float64)
+        crossed = np.outer(self.total, shift)
+        return Inputs(
+            gram=self.gram - crossed - crossed.T + self.count * np.outer(shift, shift),
+            total=self.total - self.count * shift,
+            low=self.low - middle,
+            high=self.high - middle,
+            count=self.count,
+        )
 
 
 def observe(model: onnx.ModelProto, batches: Iterable[npt.NDArray[np.int32]]) -> dict[str, Inputs]:
@@ -64,9 +115,12 @@ def product_inputs(model: onnx.ModelProto) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def equalizing_factors(peak: Matrix, weight: Matrix) -> Matrix:
-    """What to divide each channel by, so that activations and weights share the spread between them; mean factor 1."""
-    factors = np.sqrt(np.maximum(peak, 1e-5) / np.maximum(np.abs(weight).max(axis=1), 1e-5))
+def equalizing_factors(peak: Matrix, weight: Matrix, share: float = 0.5) -> Matrix:
+    """What to divide each channel by, so that activations and weights share the spread between them; mean factor 1.
+
+    ``share`` is what of it the weights take: with 1 all channels of the activations are equally large.
+    """
+    factors = np.maximum(peak, 1e-5) ** share / np.maximum(np.abs(weight).max(axis=1), 1e-5) ** (1 - share)
     equalizing: Matrix = (factors / np.exp(np.log(factors).mean())).astype(np.float32)
     return equalizing
 
@@ -109,6 +163,5 @@ def _with_outputs(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
 
 
 def _add(observed: dict[str, Inputs], name: str, rows: Matrix) -> None:
-    seen = observed.setdefault(name, Inputs(np.zeros((rows.shape[1],) * 2), np.zeros(rows.shape[1], np.float32)))
-    seen.gram += rows.T @ rows
-    np.maximum(seen.peak, np.abs(rows).max(axis=0), out=seen.peak)
+    seen, new = observed.get(name), Inputs.of(rows)
+    observed[name] = seen.joined(new) if seen else new

@@ -4,6 +4,10 @@ int8 here means: weights in 7 bits a column, activations in 8 bits a row. A row 
 that shares a batch with a text can change its answer; quantizing a whole batch with one scale changes about 2 % of
 labels (docs/model-log.md). 7 bits because U8 x S8 products add up in 16 bits on AVX2 and saturate there with 8 bits:
 2 x 255 x 63 fits.
+
+A scale of its own costs a row six passes over it. After a normalization rows are so much alike that one scale for all
+of them, fixed here, does as well once the middle of each channel is subtracted (Outlier Suppression+, Wei et al. 2023,
+arXiv:2304.09145); the product then adds the bias, and what the middles come to, by itself.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,6 +26,9 @@ WEIGHT_MAX = 63
 _TABLE_MAX = 127  # a looked-up row meets no product, so it may use all 8 bits
 _TABLE_ROWS = 1_000  # smaller lookup tables (positions) stay float: they weigh little
 _FLOOR = 1e-9  # a row of zeros must not divide by zero
+# What the weights take of the channels' spread. One scale for all rows wants channels of one size: with 0.5 the logits'
+# noise is a sixth larger than with 0.8 (docs/model-log.md).
+_ROW_SHARE, _FIXED_SHARE = 0.5, 0.8
 
 
 @dataclass(frozen=True)
@@ -49,13 +56,16 @@ def quantize_rows(
     *,
     keep: Collection[str] = (),
     integers: Integers | None = None,
+    fixed: bool = False,
 ) -> onnx.ModelProto:
     """Rewrite every product with a constant matrix, and every large embedding table, in int8.
 
     ``x @ W`` becomes ``(round(127 x / max|x|) @ W8) * scales * max|x|``, with the maximum taken over each row of ``x``.
     ``observed`` holds the statistics of ``calibrate.observe``. Products with the weights in ``keep`` stay in float32.
+    With ``fixed`` the rows that come from a normalization have one scale, from the largest that was observed;
+    ``integers`` are for graphs of the same ``fixed``.
     """
-    rewriter = _Rewriter(model, observed, keep=keep, integers=integers)
+    rewriter = _Rewriter(model, observed, keep=keep, integers=integers, fixed=fixed)
     for node in list(model.graph.node):
         rewriter.rewrite(node)
     return rewriter.finish()
@@ -103,6 +113,7 @@ class _Rewriter:
         *,
         keep: Collection[str] = (),
         integers: Integers | None = None,
+        fixed: bool = False,
     ) -> None:
         self._model = model
         self._keep = set(keep)
@@ -113,9 +124,14 @@ class _Rewriter:
         self._nodes: list[onnx.NodeProto] = []
         self._added: dict[str, onnx.TensorProto] = {}
         self._rows: dict[str, tuple[str, str]] = {}
+        self._fixed = fixed
         self._factors = self._equalize() if observed else {}
+        self._sums = self._absorbed()
+        self._added_up = {total for _, total in self._sums.values()}
 
     def rewrite(self, node: onnx.NodeProto) -> None:
+        if node.output[0] in self._added_up:
+            return
         if self.is_product(node) and node.input[1] not in self._keep:
             self._product(node.input[0], node.input[1], node.output[0])
         elif node.op_type == "Gather" and self._is_table(node):
@@ -147,30 +163,78 @@ class _Rewriter:
             if node.op_type == "MatMul" and self._is_matrix(node.input[1]):
                 weights.setdefault(node.input[0], []).append(self._matrix(node.input[1]))
         return {
-            x: equalizing_factors(self._observed[x].peak, np.concatenate(matrices, axis=1))
+            x: equalizing_factors(
+                self._inputs(x).peak, np.concatenate(matrices, axis=1), _FIXED_SHARE if self._fixed else _ROW_SHARE
+            )
             for x, matrices in weights.items()
-            if self._producers.get(x) == "LayerNormalization"
+            if self._is_normalized(x)
         }
 
+    def _inputs(self, x: str) -> Inputs:
+        """Of the rows as they are quantized, but for the factors."""
+        observed = self._observed[x]
+        return observed.without(observed.middle) if self._is_fixed(x) else observed
+
+    def _absorbed(self) -> dict[str, tuple[str, str]]:
+        """Products with a fixed scale to the bias that alone is added to them, and the sum's name."""
+        users: dict[str, list[onnx.NodeProto]] = {}
+        for node in self._model.graph.node:
+            for name in node.input:
+                users.setdefault(name, []).append(node)
+        outputs = {value.name for value in self._model.graph.output}
+        found = {}
+        for node in self._model.graph.node:
+            out = node.output[0]
+            if not self.is_product(node) or node.input[1] in self._keep or not self._is_fixed(node.input[0]):
+                continue
+            (user, *others) = users.get(out, [node])
+            bias = next((name for name in user.input if name != out), "")
+            if user.op_type == "Add" and not others and out not in outputs and self._is_vector(bias):
+                found[out] = bias, user.output[0]
+        return found
+
     def _product(self, x: str, weight: str, out: str) -> None:
-        matrix, inputs = self._matrix(weight), self._observed[x]
+        matrix, inputs = self._matrix(weight), self._inputs(x)
         if (factors := self._factors.get(x)) is not None:
             matrix, inputs = matrix * factors[:, None], inputs.scaled(factors)
         scales = column_scales(matrix, WEIGHT_MAX)
         if weight not in self._integers:
             self._integers[weight] = round_with_feedback(matrix, scales, WEIGHT_MAX, inputs.gram)
-        rounded, largest = self._quantized_rows(x)
-        scale, zero = self._range(self._range_of(x))
-        product = [
-            rounded,
-            self._constant(f"{weight}.int8", self._integers[weight]),
-            scale,
-            self._constant(f"{weight}.scales", scales),
-            zero,
-            self._constant(f"{weight}.zeros", np.zeros(len(scales), np.int8)),
-        ]
-        self._add("MatMulIntegerToFloat", product, f"{out}.scaled", domain=MICROSOFT)
-        self._add("Mul", [f"{out}.scaled", largest], out)
+        integers = self._constant(f"{weight}.int8", self._integers[weight])
+        columns = self._constant(f"{weight}.scales", scales)
+        zeros = self._constant(f"{weight}.zeros", np.zeros(len(scales), np.int8))
+        if self._is_fixed(x):
+            rounded, step, zero = self._quantized_at_once(x)
+            bias, total = self._bias(x, weight, out)
+            product = [rounded, integers, step, columns, zero, zeros, bias]
+            self._add("MatMulIntegerToFloat", product, total, domain=MICROSOFT)
+        else:
+            rounded, largest = self._quantized_rows(x)
+            scale, zero = self._range(self._range_of(x))
+            product = [rounded, integers, scale, columns, zero, zeros]
+            self._add("MatMulIntegerToFloat", product, f"{out}.scaled", domain=MICROSOFT)
+            self._add("Mul", [f"{out}.scaled", largest], out)
+
+    def _bias(self, x: str, weight: str, out: str) -> tuple[str, str]:
+        """What the product adds, and the name of the sum: the middles' own product, and the bias if one follows."""
+        bias, total = self._sums.get(out, ("", out))
+        middles = self._observed[x].middle.astype(np.float64) @ self._matrix(weight)
+        value = middles + self._matrix(bias) if bias else middles
+        return self._constant(f"{weight}.bias", value.astype(np.float32)), total
+
+    def _quantized_at_once(self, x: str) -> tuple[str, str, str]:
+        """Names of ``x`` in uint8, of its step, and of its zero. What is larger than what was observed is cut."""
+        zero = self._range(_SIGNED)[1]
+        factors, inputs = self._factors[x], self._inputs(x)
+        step = max(float(inputs.scaled(factors).peak.max()) / _SIGNED.top, _FLOOR)
+        if x not in self._rows:
+            steps = (factors * step).astype(np.float32)
+            middle = self._constant(f"{x}.middle", self._observed[x].middle / steps)
+            stepped = self._add("Mul", [x, self._constant(f"{x}.equalizer", 1 / steps)], f"{x}.steps")
+            centred = self._add("Sub", [stepped, middle], f"{x}.centred")
+            one = self._constant("one", np.float32(1))
+            self._rows[x] = self._add("QuantizeLinear", [centred, one, zero], f"{x}.uint8"), ""
+        return self._rows[x][0], self._constant(f"{x}.step", np.float32(step)), zero
 
     def _quantized_rows(self, x: str) -> tuple[str, str]:
         """Names of ``x`` in uint8 and of its largest magnitude a row; one computation for all products of ``x``."""
@@ -183,7 +247,10 @@ class _Rewriter:
             peak = self._add("ReduceMax", [magnitude, axis], f"{x}.peak", keepdims=1)
             floor = self._constant(f"floor_{kind.top}", np.float32(kind.floor))
             largest = self._add("Max", [peak, floor], f"{x}.largest")
-            unit = self._add("Div", [source, largest], f"{x}.unit")
+            inverse = self._add(
+                "Reciprocal", [largest], f"{x}.inverse"
+            )  # one a row: products are cheaper than quotients
+            unit = self._add("Mul", [source, inverse], f"{x}.unit")
             self._rows[x] = self._add("QuantizeLinear", [unit, scale, zero], f"{x}.uint8"), largest
         return self._rows[x]
 
@@ -207,6 +274,16 @@ class _Rewriter:
         rows = self._add("Gather", [integers, ids], f"{out}.int8")
         scale = self._add("Gather", [self._constant(f"{table}.scales", scales), ids], f"{out}.scale")
         self._add("Mul", [self._add("Cast", [rows], f"{out}.float", to=TensorProto.FLOAT), scale], out)
+
+    def _is_fixed(self, x: str) -> bool:
+        return self._fixed and self._is_normalized(x)
+
+    def _is_normalized(self, x: str) -> bool:
+        return self._producers.get(x) == "LayerNormalization"
+
+    def _is_vector(self, name: str) -> bool:
+        tensor = self._weights.get(name)
+        return tensor is not None and tensor.data_type == TensorProto.FLOAT and len(tensor.dims) == 1
 
     def _is_matrix(self, name: str) -> bool:
         tensor = self._weights.get(name)

@@ -40,10 +40,16 @@ class Promise:
 def quantize_within(
     model: onnx.ModelProto, calibration: Sequence[TokenIds], promise: Promise
 ) -> tuple[onnx.ModelProto, list[str]]:
-    """int8 by rows, and the names of the weights that stay in float32, none if the promise is kept without."""
+    """int8 by rows, and the names of the weights that stay in float32, none if the promise is kept without.
+
+    With fixed scales after normalizations, which is the fastest, if that keeps the promise.
+    """
     observed = observe(model, [row[None] for row in calibration])
-    integers: Integers = {}
     reference = _run(model, promise.dev, promise)
+    fastest = quantize_rows(model, observed, fixed=True)
+    if _keeps(_run(fastest, promise.dev, promise), reference, promise):
+        return fastest, []
+    integers: Integers = {}
     kept: list[str] = []
     order: list[str] | None = None
     while True:

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks import gpu
 from benchmarks.footprint import pruning, with_dependencies
+from benchmarks.measure import Skipped
 from benchmarks.options import Options
 from benchmarks.peers.roster import OURS, SMALL
 from benchmarks.tables import Measured, Result
+from slipway.predictor import CPU
 
 
 def run(topic: str, options: Options) -> Measured:
@@ -41,6 +44,19 @@ def test_overhead(options: Options) -> None:
 
 def test_int8(options: Options) -> None:
     assert rows(run("int8", options))[0] == "fp32"
+
+
+def test_gpu_on_a_cpu(options: Options) -> None:
+    measured = gpu.measure_on(options, CPU)
+    assert len(measured.tables) == 5
+    same = {row[0]: row[3] for row in measured.tables[3].rows}
+    assert same["6 layers, itself, one text a batch"] == "100.00 %"
+    assert [row[-1] for row in measured.tables[4].rows] == ["0", "0"]  # requests that were not answered 200
+
+
+def test_without_a_gpu_that_topic_is_skipped_with_the_reason(options: Options) -> None:
+    with pytest.raises(Skipped, match="CUDAExecutionProvider"):
+        gpu.measure(options)
 
 
 @pytest.mark.slow

@@ -127,14 +127,19 @@ def distilbert_graphs(distilbert: EncoderClassifier, tmp_path_factory: pytest.Te
 
 
 def write_variants(network: EncoderClassifier, directory: Path) -> dict[str, Path]:
-    """All three variants of a network, calibrated on random rows."""
+    """All three variants of a network, calibrated on random rows, and int8 with fixed scales as ``fixed``."""
     from model_build.graphs.calibrate import observe
     from model_build.graphs.export import save, to_onnx
     from model_build.graphs.quantize import quantize_rows, to_float16
 
     fp32 = to_onnx(network)
     observed = observe(fp32, [row[None] for row in random_rows(1, [*range(3, 35)] * 2)])
-    graphs = {"fp32": fp32, "int8": quantize_rows(fp32, observed), "fp16": to_float16(fp32)}
+    graphs = {
+        "fp32": fp32,
+        "int8": quantize_rows(fp32, observed),
+        "fixed": quantize_rows(fp32, observed, fixed=True),
+        "fp16": to_float16(fp32),
+    }
     for variant, graph in graphs.items():
         save(graph, directory / f"{variant}.onnx")
     return {variant: directory / f"{variant}.onnx" for variant in graphs}

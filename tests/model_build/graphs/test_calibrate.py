@@ -105,13 +105,31 @@ def test_a_channel_that_is_larger_than_the_others_is_divided_by_more() -> None:
     factors = equalizing_factors(peak, np.ones((8, 3), np.float32))
     assert factors.argmax() == 5
     assert np.isclose(factors[5] / factors[0], 10)  # the spread is shared: half to the input, half to the weight
+    factors = equalizing_factors(peak, np.ones((8, 3), np.float32), share=1)
+    assert np.isclose(factors[5] / factors[0], 100)
 
 
 def test_scaled_inputs_are_those_of_the_scaled_rows() -> None:
     x, factors = correlated(3, width=5), np.array([1, 2, 0.5, 4, 3], np.float32)
-    scaled = Inputs(x.T @ x, np.abs(x).max(0).astype(np.float32)).scaled(factors)
+    scaled = Inputs.of(x).scaled(factors)
     assert np.allclose(scaled.gram, (x / factors).T @ (x / factors))
     assert np.allclose(scaled.peak, np.abs(x / factors).max(0))
+
+
+def test_joined_and_shifted_inputs_are_those_of_the_joined_and_shifted_rows() -> None:
+    x, middle = correlated(4, width=5) + 7, np.array([6, 7, 8, 0, -3], np.float32)
+    found = Inputs.of(x[:150]).joined(Inputs.of(x[150:])).without(middle)
+    expected = Inputs.of(x - middle)
+    assert np.allclose(found.gram, expected.gram)
+    assert np.allclose(found.total, expected.total)
+    assert np.allclose([found.low, found.high], [expected.low, expected.high])
+    assert found.count == len(x)
+
+
+def test_the_middle_leaves_each_channel_as_far_on_both_sides() -> None:
+    inputs = Inputs.of(correlated(5, width=5) + 3)
+    centred = inputs.without(inputs.middle)
+    assert np.allclose(centred.low, -centred.high, atol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 70])

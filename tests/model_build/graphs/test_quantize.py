@@ -1,5 +1,6 @@
 """int8: 7-bit weights, a scale for each row, nothing that a batch could change; fp16 beside it."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from model_build.graphs.quantize import WEIGHT_MAX, column_scales, quantize_rows
 from slipway.predictor import Network, open_session
 from tests.model_build.conftest import PAD, WORDS, initializers, random_rows
 
+INT8 = ["int8", "fixed"]
 LENGTHS = [2, 3, 9, 9, 31, 60]
 Floats = npt.NDArray[np.float32]
 
@@ -32,10 +34,11 @@ def products(path: Path) -> list[onnx.NodeProto]:
     return [node for node in onnx.load(path).graph.node if node.op_type == "MatMulIntegerToFloat"]
 
 
-def test_no_product_can_saturate_on_avx2(graphs: dict[str, Path]) -> None:
+@pytest.mark.parametrize("int8", INT8)
+def test_no_product_can_saturate_on_avx2(graphs: dict[str, Path], int8: str) -> None:
     """VPMADDUBSW adds two products of U8 and S8 in 16 bits; whatever is above 32,767 is lost."""
-    constants = dict(initializers(graphs["int8"]))
-    found = products(graphs["int8"])
+    constants = dict(initializers(graphs[int8]))
+    found = products(graphs[int8])
     assert found
     for node in found:
         weight = constants[node.input[1]]
@@ -62,19 +65,97 @@ def test_int8_is_much_smaller(graphs: dict[str, Path]) -> None:
     assert sizes["fp16"] < 0.55 * sizes["fp32"]
 
 
+@pytest.mark.parametrize("int8", INT8)
 @given(lengths=st.lists(st.integers(1, 60), min_size=2, max_size=12), seed=st.integers(0, 999))
-def test_an_answer_does_not_depend_on_the_batch(bert_graphs: dict[str, Path], lengths: list[int], seed: int) -> None:
-    network = Network(bert_graphs["int8"], pad_id=PAD)
+def test_an_answer_does_not_depend_on_the_batch(
+    bert_graphs: dict[str, Path], int8: str, lengths: list[int], seed: int
+) -> None:
+    network = Network(bert_graphs[int8], pad_id=PAD)
     rows = random_rows(seed, lengths)
     alone, together = network.logits(rows, pack_tokens=1), network.logits(rows, pack_tokens=10**6)
     assert np.abs(alone - together).max() < 1e-5
 
 
-def test_int8_answers_are_near_those_of_fp32(graphs: dict[str, Path]) -> None:
+@pytest.mark.parametrize("variant", INT8)
+def test_int8_answers_are_near_those_of_fp32(graphs: dict[str, Path], variant: str) -> None:
     rows = random_rows(12, LENGTHS * 10)
-    fp32, int8 = (Network(graphs[variant], pad_id=PAD).logits(rows) for variant in ("fp32", "int8"))
+    fp32, int8 = (Network(graphs[name], pad_id=PAD).logits(rows) for name in ("fp32", variant))
     assert np.abs(fp32 - int8).max() < 0.1 * np.ptp(fp32)
     assert (fp32.argmax(1) == int8.argmax(1)).mean() > 0.9
+
+
+def operators(path: Path) -> Counter[str]:
+    return Counter(node.op_type for node in onnx.load(path).graph.node)
+
+
+def test_a_fixed_scale_costs_no_maximum_and_no_sum(bert_graphs: dict[str, Path]) -> None:
+    """Of the 8 products of 2 layers, 4 follow a normalization, two a layer."""
+    rows, fixed = operators(bert_graphs["int8"]), operators(bert_graphs["fixed"])
+    assert rows["MatMulIntegerToFloat"] == fixed["MatMulIntegerToFloat"] == 8
+    assert (rows["ReduceMax"], fixed["ReduceMax"]) == (8, 4)
+    assert rows["Add"] - fixed["Add"] == 4
+
+
+def linear_after_a_norm(*tail: onnx.NodeProto, weight: Floats, bias: Floats) -> onnx.ModelProto:
+    """``LayerNormalization(input_ids) @ weight`` as ``product``, and what follows it to ``logits``."""
+    width, out = weight.shape
+    constants = {"weight": weight, "bias": bias, "ones": np.ones(width, np.float32)}
+    nodes = [
+        helper.make_node("LayerNormalization", ["input_ids", "ones"], ["x"]),
+        helper.make_node("MatMul", ["x", "weight"], ["product"]),
+        *tail,
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info("input_ids", TensorProto.FLOAT, ["rows", width])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", out])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    opsets = [helper.make_opsetid(name, version) for name, version in OPSETS.items()]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+
+
+TAILS = {
+    "a bias": [helper.make_node("Add", ["product", "bias"], ["logits"])],
+    "a bias on the left": [helper.make_node("Add", ["bias", "product"], ["logits"])],
+    "nothing that is added": [helper.make_node("Relu", ["product"], ["logits"])],
+    "itself": [helper.make_node("Add", ["product", "product"], ["logits"])],
+    "a bias, and another use": [
+        helper.make_node("Add", ["product", "bias"], ["sum"]),
+        helper.make_node("Mul", ["sum", "product"], ["logits"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("tail", TAILS)
+def test_a_fixed_scale_whatever_follows_the_product(tmp_path: Path, tail: str) -> None:
+    numbers = np.random.default_rng(3)
+    weight, bias = numbers.normal(size=(64, 10)).astype(np.float32), numbers.normal(size=10).astype(np.float32)
+    inputs = (numbers.normal(size=(200, 64)) + 5 * np.arange(64) / 64).astype(np.float32)  # channels with a middle
+    model = linear_after_a_norm(*TAILS[tail], weight=weight, bias=bias)
+    fixed = quantize_rows(model, observe(model, [inputs]), fixed=True)
+    answers = []
+    for name, graph in (("fp32", model), ("int8", fixed)):
+        save(graph, tmp_path / f"{name}.onnx")
+        answers.append(open_session(tmp_path / f"{name}.onnx").run(["logits"], {"input_ids": inputs})[0])
+    assert np.abs(answers[0] - answers[1]).max() < 0.03 * np.ptp(answers[0])
+
+
+def test_a_row_beyond_what_was_observed_is_cut_and_disturbs_no_other(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(5)
+    weight, bias = numbers.normal(size=(64, 10)).astype(np.float32), np.zeros(10, np.float32)
+    inputs = numbers.normal(size=(50, 64)).astype(np.float32)
+    model = linear_after_a_norm(*TAILS["a bias"], weight=weight, bias=bias)
+    save(quantize_rows(model, observe(model, [inputs]), fixed=True), tmp_path / "fixed.onnx")
+    session = open_session(tmp_path / "fixed.onnx")
+    spike = np.zeros((1, 64), np.float32)
+    spike[0, 7] = 1e6  # all of a normalized row's size in one channel: 8 where 4 was the largest
+    alone, beside = (
+        session.run(["logits"], {"input_ids": rows})[0] for rows in (inputs, np.concatenate([inputs, spike]))
+    )
+    assert np.array_equal(alone, beside[:-1])
+    assert np.isfinite(beside).all()
 
 
 def test_fp16_answers_are_within_a_hundredth(graphs: dict[str, Path]) -> None:

@@ -31,6 +31,12 @@ def test_a_promise_that_is_kept_anyway_leaves_nothing_in_float32(bert: EncoderCl
     assert integer_products(found) == len(product_weights(model)) == 8
 
 
+def test_scales_are_fixed_where_that_keeps_the_promise(bert: EncoderClassifier) -> None:
+    fixed, rows = (quantize_within(to_onnx(bert), CALIBRATION, promise(flips))[0] for flips in (1.0, 0.0))
+    middles = [[node.op_type for node in model.graph.node].count("Sub") for model in (fixed, rows)]
+    assert middles == [4, 0]
+
+
 def test_one_that_cannot_be_kept_leaves_at_most_half(bert: EncoderClassifier) -> None:
     found, kept = quantize_within(to_onnx(bert), CALIBRATION, promise(0.0))
     assert len(kept) == 4
