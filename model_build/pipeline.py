@@ -97,6 +97,7 @@ def export(run: Build, shipped: Shipped, prepared: Prepared) -> Path:
     """Write the tokenizer and all three variants to a fresh directory."""
     from model_build.compression.choice import calibration_tokens, promise
     from model_build.graphs.export import save, to_onnx
+    from model_build.graphs.fuse import fuse_for_gpu
     from model_build.graphs.precision import to_precision
     from model_build.graphs.quantize import to_float16
     from model_build.training.bases import save_tokenizer
@@ -110,7 +111,7 @@ def export(run: Build, shipped: Shipped, prepared: Prepared) -> Path:
     quantized = "rows" if shipped.precision == "fp32" else shipped.precision
     calibration = calibration_tokens(prepared, shipped.trained)
     int8 = to_precision(fp32, quantized, calibration, promise(run, prepared, shipped.trained))
-    graphs: dict[Variant, Any] = {"fp32": fp32, "int8": int8, "fp16": to_float16(fp32)}
+    graphs: dict[Variant, Any] = {"fp32": fp32, "int8": int8, "fp16": to_float16(fuse_for_gpu(fp32))}
     for variant, graph in graphs.items():
         save(graph, draft / model_file(variant))
     return draft

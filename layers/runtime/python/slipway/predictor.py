@@ -60,8 +60,8 @@ class Device(NamedTuple):
 
 
 CPU = Device("cpu", "CPUExecutionProvider", PACK_TOKENS, RUN_TOKENS)
-# Not measured yet: half a millisecond to launch a run, at some four million tokens a second. Memory is taken as it is
-# needed: by default each extension doubles the arena.
+# On an H100 half a millisecond a run beside four to ten million tokens a second, where this budget is the best with two
+# batches in flight (docs/model-log.md). Memory is taken as it is needed: by default each extension doubles the arena.
 GPU = Device("gpu", "CUDAExecutionProvider", 16_384, 2_048, {"arena_extend_strategy": "kSameAsRequested"})
 
 
