@@ -213,25 +213,39 @@ def test_an_event_delivered_fifty_times_starts_one_execution(
 ) -> None:
     name = "fifty.csv"
     document = manifest(upload(name, as_csv(texts(20))))
-    kept = s3.head_object(Bucket=outputs.data_bucket, Key=f"inbox/demo/{name}")
-    told = {"key": f"inbox/demo/{name}", "size": kept["ContentLength"], "etag": kept["ETag"].strip('"')}
-    if version := kept.get("VersionId"):
-        told["version-id"] = version
-    detail = {"bucket": {"name": outputs.data_bucket}, "object": told}
-    entry = {"Source": "aws.s3", "DetailType": "Object Created", "Detail": json.dumps(detail)}
-    client, states = cloud.client("events"), cloud.client("stepfunctions")
-
-    def executions() -> list[str]:
-        pages = states.get_paginator("list_executions").paginate(stateMachineArn=outputs.workflow)
-        return [each["name"] for page in pages for each in page["executions"] if each["name"] == document["job"]]
-
-    assert executions() == [document["job"]]
+    (job,) = jobs_of(cloud, outputs, f"inbox/demo/{name}")
+    told = {"key": job["key"], "size": job["size"], "etag": job["etag"], "sequencer": job["sequencer"]}
+    told |= {"version-id": job["version_id"]} if job["version_id"] else {}
+    event = {"detail": {"bucket": {"name": outputs.data_bucket}, "object": told}}
     before = s3.head_object(Bucket=outputs.data_bucket, Key=document["results"][0]["key"])["LastModified"]
-    with ThreadPoolExecutor(10) as pool:
-        list(pool.map(lambda _: client.put_events(Entries=[entry]), range(50)))
-    time.sleep(5)
-    assert executions() == [document["job"]]
+    deliver(cloud, "functions.batch.start.handler", event, 50)
+    assert jobs_of(cloud, outputs, f"inbox/demo/{name}") == [job]
     assert s3.head_object(Bucket=outputs.data_bucket, Key=document["results"][0]["key"])["LastModified"] == before
+
+
+def jobs_of(cloud: LocalCloud, outputs: Outputs, key: str) -> list[dict[str, Any]]:
+    """Of all executions that were started for a file."""
+    client = cloud.client("stepfunctions")
+    pages = client.get_paginator("list_executions").paginate(stateMachineArn=outputs.workflow)
+    arns = [each["executionArn"] for page in pages for each in page["executions"]]
+    jobs = [json.loads(client.describe_execution(executionArn=arn)["input"])["job"] for arn in arns]
+    return [job for job in jobs if job["key"] == key]
+
+
+def deliver(cloud: LocalCloud, handler: str, event: dict[str, Any], times: int) -> None:
+    """Put an event into the queue before a function, as a rule does, ten at once, and wait until all are taken."""
+    functions = cloud.client("lambda")
+    (name,) = [f["FunctionName"] for f in functions.list_functions()["Functions"] if f.get("Handler") == handler]
+    (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+    queues = cloud.client("sqs")
+    url = queues.get_queue_url(QueueName=mapping["EventSourceArn"].rsplit(":", 1)[1])["QueueUrl"]
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(lambda _: queues.send_message(QueueUrl=url, MessageBody=json.dumps(event)), range(times)))
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    deadline = time.monotonic() + PATIENCE
+    while any(int(n) for n in queues.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"].values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
 
 
 def test_a_file_that_cannot_be_scored_says_why_in_its_manifest(upload: Any, manifest: Any) -> None:
