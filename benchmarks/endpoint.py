@@ -22,7 +22,7 @@ _END_SECONDS = 35  # SageMaker kills after 30
 
 
 def measure(options: Options) -> Measured:
-    """Four tables; about eleven minutes beside the peers' installation."""
+    """Four tables; about twenty minutes beside the peers' installation."""
     artifact = options.small or options.artifact
     texts = Texts.of(artifact).long_tailed(_TEXTS)
     beside = side_by_side.measure(options, artifact, texts)

@@ -49,7 +49,7 @@ Rounds = Mapping[str, Sequence[Cell]]
 def measure(options: Options, artifact: Path, texts: Sequence[str]) -> Table:
     """A row for each number of clients and server; a server that cannot be had is a note."""
     manifest = read_manifest(artifact)
-    rounds, seconds = options.count(3, 1), options.count(6, 1)
+    rounds, seconds = options.count(7, 1), options.count(6, 1)
     with _running(_starts(options, artifact), options, texts[:_COMPARED]) as (servers, notes):
         rows: list[list[str]] = []
         for clients in CLIENTS:

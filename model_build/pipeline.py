@@ -15,6 +15,7 @@ from model_build.evaluation.evaluate import Evaluation, baseline, evaluate, meas
 from model_build.fingerprint import build_fingerprint
 from model_build.stages import Build, Prepared, Shipped
 from slipway.artifact import TOKENIZER, Variant, model_file
+from slipway.encoding import Encoder
 from slipway.errors import BuildError
 
 if TYPE_CHECKING:
@@ -111,10 +112,20 @@ def export(run: Build, shipped: Shipped, prepared: Prepared) -> Path:
     quantized = "rows" if shipped.precision == "fp32" else shipped.precision
     calibration = calibration_tokens(prepared, shipped.trained)
     int8 = to_precision(fp32, quantized, calibration, promise(run, prepared, shipped.trained))
-    graphs: dict[Variant, Any] = {"fp32": fp32, "int8": int8, "fp16": to_float16(fuse_for_gpu(fp32))}
+    fused = fuse_for_gpu(fp32, inner_padding=can_spell(encoder, shipped.trained.pad_id))
+    graphs: dict[Variant, Any] = {"fp32": fp32, "int8": int8, "fp16": to_float16(fused)}
     for variant, graph in graphs.items():
         save(graph, draft / model_file(variant))
     return draft
+
+
+def can_spell(encoder: Encoder, token: int) -> bool:
+    """Whether a text can hold this special token, by its name or because it stands for what is unknown.
+
+    A special token's name is read as text, and yet is that token unless punctuation parts it before words are sought.
+    """
+    texts = [encoder.tokenizer.id_to_token(token) or "", "\U0010ffff"]
+    return any(token in encoded.ids for encoded in encoder.encode(texts))
 
 
 def check(run: Build, shipped: Shipped, dataset: Dataset, draft: Path, evaluation: Evaluation) -> list[gates.Gate]:

@@ -28,22 +28,23 @@ _MASKED = [-1e4]  # what the builder adds to the scores of padding, and Attentio
 _BIASED = {"Gelu": "BiasGelu", "FastGelu": "FastGelu"}
 
 
-def fuse_for_gpu(model: onnx.ModelProto) -> onnx.ModelProto:
+def fuse_for_gpu(model: onnx.ModelProto, *, inner_padding: bool = False) -> onnx.ModelProto:
     """Fuse each layer's attention, its residuals with their normalizations, and the biases of GELUs.
 
-    Padding must be at the right end of a row, where ``slipway.predictor.pad`` puts it: Attention is told how many
-    tokens a text has, not which. What differs from a pattern stays as it is; without any, ``model`` itself is returned.
+    Attention is told how many tokens a text has, not which: it stays in parts if there may be ``inner_padding``, and
+    not only at the right end of a row, where ``slipway.predictor.pad`` puts it. What differs from a pattern stays as it
+    is; without any, ``model`` itself is returned.
     """
     if any(attribute.HasField("g") for node in model.graph.node for attribute in node.attribute):
         return model  # what only a nested graph reads would pass for unread
-    fuser = _Fuser(model)
+    fuser = _Fuser(model, inner_padding=inner_padding)
     for node in model.graph.node:
         fuser.rewrite(node)
     return fuser.finish()
 
 
 class _Fuser:
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, *, inner_padding: bool) -> None:
         self._model = model
         self._constants = {tensor.name: tensor for tensor in model.graph.initializer}
         self._producers = {node.output[0]: node for node in model.graph.node}
@@ -52,7 +53,7 @@ class _Fuser:
         self._tokens: dict[str, str] = {}  # by where padding is, where it is not
         self._nodes: list[onnx.NodeProto] = []
         self._fused = 0
-        self._ends = {"LayerNormalization": self._norm, "Reshape": self._attention}
+        self._ends = {"LayerNormalization": self._norm} | ({} if inner_padding else {"Reshape": self._attention})
         self._ends |= dict.fromkeys(_BIASED, self._activation)
 
     def rewrite(self, node: onnx.NodeProto) -> None:

@@ -218,7 +218,8 @@ class _Rewriter:
     def _bias(self, x: str, weight: str, out: str) -> tuple[str, str]:
         """What the product adds, and the name of the sum: the middles' own product, and the bias if one follows."""
         bias, total = self._sums.get(out, ("", out))
-        middles = self._observed[x].middle.astype(np.float64) @ self._matrix(weight)
+        # No BLAS: its sums depend on the number of threads, and a build on the same machine is to give the same bytes.
+        middles = (self._observed[x].middle[:, None] * self._matrix(weight)).sum(axis=0, dtype=np.float64)
         value = middles + self._matrix(bias) if bias else middles
         return self._constant(f"{weight}.bias", value.astype(np.float32)), total
 

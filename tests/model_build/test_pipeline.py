@@ -10,11 +10,32 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
+from model_build.pipeline import can_spell
 from slipway.artifact import read_manifest
+from slipway.encoding import Encoder
 from slipway.predictor import load_predictor
 from tests.conftest import tiny_rows, write_tiny_base, write_tiny_config
 from tests.model_build.conftest import Run, assert_refused
+
+
+@pytest.mark.parametrize(
+    ("network", "found"),
+    [
+        (models.WordLevel({"<pad>": 0, "<unk>": 1, "film": 2}, unk_token="<unk>"), True),
+        (models.Unigram([("<pad>", 0.0), ("<unk>", 0.0), ("film", -1.0)], 1), True),
+        (models.WordLevel({"<pad>": 0, "film": 2}, unk_token="<pad>"), True),
+        (models.WordPiece({"<pad>": 0, "<unk>": 1, "film": 2}, unk_token="<unk>"), False),
+    ],
+    ids=["words", "unigram", "unknown", "pieces"],
+)
+def test_which_tokenizers_let_a_text_spell_its_padding(network: Any, found: bool) -> None:
+    tokenizer = Tokenizer(network)
+    parted = isinstance(network, models.WordPiece)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer() if parted else pre_tokenizers.WhitespaceSplit()
+    tokenizer.add_special_tokens(["<pad>"])
+    assert can_spell(Encoder(tokenizer, max_tokens=8), 0) is found
 
 
 @pytest.fixture

@@ -148,6 +148,16 @@ def test_more_padding_changes_nothing(model: onnx.ModelProto, tmp_path: Path, ex
     assert np.abs(narrow - wide).max() < 1e-5
 
 
+def test_padding_in_the_middle_leaves_attention_in_parts(model: onnx.ModelProto, tmp_path: Path) -> None:
+    """Attention would read the first tokens of such a text, however many; the rest of a layer is fused all the same."""
+    rows = [np.insert(row, 1, PAD).astype(np.int32) for row in random_rows(6, [3, 9, 12])]
+    found = fuse_for_gpu(model, inner_padding=True)
+    assert fused_in(found)["Attention"] == 0
+    assert fused_in(found)["SkipLayerNormalization"] == 4
+    assert gap(answers(found, tmp_path, rows), answers(model, tmp_path, rows)) < 1e-5
+    assert gap(answers(fuse_for_gpu(model), tmp_path, rows), answers(model, tmp_path, rows)) > 1e-3
+
+
 def test_the_graph_is_valid_and_whole_and_has_nothing_left_over(model: onnx.ModelProto) -> None:
     before = model.SerializeToString()
     fused = fuse_for_gpu(model)
