@@ -87,7 +87,7 @@ def _graphs(options: Options, scratch: Path) -> dict[str, Path]:
         "fp32": fp32,
         "int8, onnxruntime's dynamic": _dynamic(fp32, scratch),
         "int8, a scale a row, not calibrated": _uncalibrated(fp32, scratch),
-        "int8, a scale a row, calibrated (ours)": options.artifact / model_file("int8"),
+        "int8, calibrated (ours)": options.artifact / model_file("int8"),
     }
 
 

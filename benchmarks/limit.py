@@ -146,7 +146,7 @@ def _account_table(cases: Sequence[Case], accounts: Mapping[str, Account]) -> Ta
         head=["operator", *(case.name for case in shown)],
         rows=rows,
         notes=[
-            "Abs, ReduceMax, Max, Div, QuantizeLinear and most of Mul are what a scale for every row of activations "
+            "Abs, ReduceMax, Max, Reciprocal, QuantizeLinear and most of Mul are what a scale for rows of activations "
             "takes: each runs as a node of its own. In return an answer does not depend on the batch.",
         ],
     )
