@@ -233,7 +233,7 @@ class _Rewriter:
             middle = self._constant(f"{x}.middle", self._observed[x].middle / steps)
             stepped = self._add("Mul", [x, self._constant(f"{x}.equalizer", 1 / steps)], f"{x}.steps")
             centred = self._add("Sub", [stepped, middle], f"{x}.centred")
-            one = self._constant("one", np.float32(1))
+            one = self._constant("int8.one", np.float32(1))
             self._rows[x] = self._add("QuantizeLinear", [centred, one, zero], f"{x}.uint8"), ""
         return self._rows[x][0], self._constant(f"{x}.step", np.float32(step)), zero
 
@@ -244,9 +244,9 @@ class _Rewriter:
             scale, zero = self._range(kind)
             source = self._equalized(x)
             magnitude = source if kind is _ONE_SIDED else self._add("Abs", [source], f"{x}.abs")
-            axis = self._constant("axis_last", np.array([-1], np.int64))
+            axis = self._constant("int8.axis_last", np.array([-1], np.int64))
             peak = self._add("ReduceMax", [magnitude, axis], f"{x}.peak", keepdims=1)
-            floor = self._constant(f"floor_{kind.top}", np.float32(kind.floor))
+            floor = self._constant(f"int8.floor_{kind.top}", np.float32(kind.floor))
             largest = self._add("Max", [peak, floor], f"{x}.largest")
             inverse = self._add(
                 "Reciprocal", [largest], f"{x}.inverse"
@@ -265,8 +265,8 @@ class _Rewriter:
         return _ONE_SIDED if self._producers.get(x) in _ONE_SIDED_OPERATORS else _SIGNED
 
     def _range(self, kind: _Range) -> tuple[str, str]:
-        scale = self._constant(f"scale_{kind.top}", np.float32(1 / kind.top))
-        return scale, self._constant(f"zero_{kind.zero}", np.uint8(kind.zero))
+        scale = self._constant(f"int8.scale_{kind.top}", np.float32(1 / kind.top))
+        return scale, self._constant(f"int8.zero_{kind.zero}", np.uint8(kind.zero))
 
     def _lookup(self, table: str, ids: str, out: str) -> None:
         matrix = self._matrix(table)

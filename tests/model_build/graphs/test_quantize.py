@@ -100,6 +100,7 @@ def linear_after_a_norm(*tail: onnx.NodeProto, weight: Floats, bias: Floats) -> 
     """``LayerNormalization(input_ids) @ weight`` as ``product``, and what follows it to ``logits``."""
     width, out = weight.shape
     constants = {"weight": weight, "bias": bias, "ones": np.ones(width, np.float32)}
+    constants["one"] = np.full(1, 2, np.float32)
     nodes = [
         helper.make_node("LayerNormalization", ["input_ids", "ones"], ["x"]),
         helper.make_node("MatMul", ["x", "weight"], ["product"]),
@@ -120,6 +121,7 @@ TAILS = {
     "a bias": [helper.make_node("Add", ["product", "bias"], ["logits"])],
     "a bias on the left": [helper.make_node("Add", ["bias", "product"], ["logits"])],
     "nothing that is added": [helper.make_node("Relu", ["product"], ["logits"])],
+    "a constant of a common name": [helper.make_node("Mul", ["product", "one"], ["logits"])],
     "itself": [helper.make_node("Add", ["product", "product"], ["logits"])],
     "a bias, and another use": [
         helper.make_node("Add", ["product", "bias"], ["sum"]),
