@@ -1,9 +1,13 @@
 """Alarms, which are all of one kind: one look at a metric that reached a bound. infra/runbook.py says who is told."""
 
+import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.runbook import in_section, quiet
+
+_PERIOD = cdk.Duration.minutes(5)
 
 
 def alarm_at(
@@ -37,3 +41,19 @@ def alarm_at(
     if not tells:
         quiet(alarm)
     return alarm
+
+
+def stopped_executions(workflow: sfn.StateMachine, *, local: bool) -> cloudwatch.IMetric:
+    """How many failed, ran out of time or were stopped; how many failed in the local cloud, which adds no metrics up."""
+    failed = workflow.metric_failed(period=_PERIOD, statistic="Sum")
+    if local:
+        return failed
+    return cloudwatch.MathExpression(
+        expression="failed + timed_out + aborted",
+        using_metrics={
+            "failed": failed,
+            "timed_out": workflow.metric_timed_out(statistic="Sum"),
+            "aborted": workflow.metric_aborted(statistic="Sum"),
+        },
+        period=_PERIOD,
+    )

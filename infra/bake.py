@@ -10,7 +10,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.alarms import alarm_at
+from infra.alarms import alarm_at, stopped_executions
 from infra.log_groups import log_group
 from infra.model_store import ModelStore
 from infra.settings import Deployment
@@ -89,20 +89,10 @@ class Bakes(Construct):
         return wait.next(look).next(goes_on)
 
     def _alarm(self) -> cloudwatch.Alarm:
-        failed = self.workflow.metric_failed(statistic="Sum")
-        unfinished = cloudwatch.MathExpression(
-            expression="failed + timed_out + aborted",
-            using_metrics={
-                "failed": failed,
-                "timed_out": self.workflow.metric_timed_out(statistic="Sum"),
-                "aborted": self.workflow.metric_aborted(statistic="Sum"),
-            },
-            period=cdk.Duration.minutes(5),
-        )
         return alarm_at(
             self,
             "Stopped bakes",
-            metric=failed if self._deployment.local else unfinished,  # the local cloud adds no metrics up
+            metric=stopped_executions(self.workflow, local=self._deployment.local),
             says=f"A bake of the model {self._deployment.model} stopped half-way: its canary answers on and nobody "
             "watches it. `slipway rollback` withdraws it",
         )

@@ -98,9 +98,8 @@ def export(run: Build, shipped: Shipped, prepared: Prepared) -> Path:
     """Write the tokenizer and all three variants to a fresh directory."""
     from model_build.compression.choice import calibration_tokens, promise
     from model_build.graphs.export import save, to_onnx
-    from model_build.graphs.fuse import fuse_for_gpu
+    from model_build.graphs.fuse import fuse_for_gpu, to_float16
     from model_build.graphs.precision import to_precision
-    from model_build.graphs.quantize import to_float16
     from model_build.training.bases import save_tokenizer
 
     draft = prepared.work / "artifact"

@@ -1,4 +1,4 @@
-"""The graph of ``encoder.py`` in the fused operators that onnxruntime has for GPUs.
+"""Float32 graphs to float16 for GPUs: that of ``encoder.py`` in the fused operators that onnxruntime has for them.
 
 A GPU waits for its memory wherever a node only adds, normalizes or moves numbers: fused, six layers take 44 to 78 % of
 the time on an H100 (docs/model-log.md). On a CPU these operators are slower, so only what becomes float16 is fused.
@@ -41,6 +41,16 @@ def fuse_for_gpu(model: onnx.ModelProto, *, inner_padding: bool = False) -> onnx
     for node in model.graph.node:
         fuser.rewrite(node)
     return fuser.finish()
+
+
+def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Weights and arithmetic in float16; token ids stay int32 and logits float32."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # imports sympy: seconds
+
+    copied = onnx.ModelProto()
+    copied.CopyFrom(model)
+    halved: onnx.ModelProto = convert_float_to_float16(copied, keep_io_types=True)
+    return halved
 
 
 class _Fuser:

@@ -1,4 +1,4 @@
-"""Float32 graphs to int8 for CPUs and float16 for GPUs, whichever way the float32 graph was made.
+"""Float32 graphs to int8 for CPUs, whichever way the float32 graph was made.
 
 int8 here means: weights in 7 bits a column, activations in 8 bits a row. A row is one token of one text, so nothing
 that shares a batch with a text can change its answer; quantizing a whole batch with one scale changes about 2 % of
@@ -83,16 +83,6 @@ def product_weights(model: onnx.ModelProto) -> list[str]:
     """Names of the constant matrices that something is multiplied with, in the order of the graph."""
     rewriter = _Rewriter(model, {})
     return [node.input[1] for node in model.graph.node if rewriter.is_product(node)]
-
-
-def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Weights and arithmetic in float16; token ids stay int32 and logits float32."""
-    from onnxruntime.transformers.float16 import convert_float_to_float16  # imports sympy: seconds
-
-    copied = onnx.ModelProto()
-    copied.CopyFrom(model)
-    halved: onnx.ModelProto = convert_float_to_float16(copied, keep_io_types=True)
-    return halved
 
 
 def column_scales(weight: Matrix, peak: int) -> Matrix:

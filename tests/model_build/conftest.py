@@ -130,7 +130,8 @@ def write_variants(network: EncoderClassifier, directory: Path) -> dict[str, Pat
     """All three variants of a network, calibrated on random rows, and int8 with fixed scales as ``fixed``."""
     from model_build.graphs.calibrate import observe
     from model_build.graphs.export import save, to_onnx
-    from model_build.graphs.quantize import quantize_rows, to_float16
+    from model_build.graphs.fuse import to_float16
+    from model_build.graphs.quantize import quantize_rows
 
     fp32 = to_onnx(network)
     observed = observe(fp32, [row[None] for row in random_rows(1, [*range(3, 35)] * 2)])

@@ -17,8 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from model_build.compression.prune import prune
 from model_build.graphs.encoder import IR_VERSION
 from model_build.graphs.export import save, to_onnx
-from model_build.graphs.fuse import fuse_for_gpu
-from model_build.graphs.quantize import to_float16
+from model_build.graphs.fuse import fuse_for_gpu, to_float16
 from model_build.sections import NetworkConfig
 from model_build.training.networks import EncoderClassifier, build_network
 from slipway.encoding import TokenIds

@@ -15,7 +15,7 @@ from typing import Any
 
 from slipway.answers import Answer
 from slipway.batch import rendering
-from slipway.batch.job import Plan, Shard, plain_name
+from slipway.batch.job import Plan, Shard
 from slipway.batch.places import Place
 from slipway.batch.rows import Row
 
@@ -82,16 +82,14 @@ class Piece:
 
     def add(self, window: Window, good: Sequence[Row], answers: Sequence[Answer], broken: Iterable[Row]) -> None:
         """The rows of one more window: ``good`` ones with their answers, and those that could not be scored."""
-        names, version = [plain_name(each) for each in self.plan.added], self.plan.job.model_version
-        added = [rendering.values(each, version, names) for each in answers]
-        if names != [*self.plan.added]:
-            added = [dict(zip(self.plan.added, each.values(), strict=True)) for each in added]
+        found, version = self.plan.format, self.plan.job.model_version
+        added = [rendering.values(each, version, self.plan.added) for each in answers]
         if window.batch is not None and good:
             from slipway.batch import parquet
 
             self.batches.append(parquet.scored(window.batch, [row.content for row in good], added))
         elif window.batch is None:
-            self.body += [rendering.render(row, more, self.plan.format) for row, more in zip(good, added, strict=True)]
+            self.body += [rendering.render(row, more, found) for row, more in zip(good, added, strict=True)]
         self.errors += map(rendering.render_error, broken)
         self.labels.update(each.label or "" for each in answers)
         self.rows += len(window.rows)
