@@ -44,7 +44,7 @@ def alarm_at(
 
 
 def stopped_executions(workflow: sfn.StateMachine, *, local: bool) -> cloudwatch.IMetric:
-    """How many failed, ran out of time or were stopped; how many failed in the local cloud, which adds no metrics up."""
+    """How many failed, ran out of time or were stopped; in the local cloud, which adds nothing up, only the first."""
     failed = workflow.metric_failed(period=_PERIOD, statistic="Sum")
     if local:
         return failed
