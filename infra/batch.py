@@ -16,8 +16,8 @@ from constructs import Construct
 from infra.batch_alarms import batch_alarms
 from infra.batch_function import LONGEST, MINUTE, BatchFunction
 from infra.batch_gpu import BatchGpu
-from infra.batch_queue import EventQueue
 from infra.data_bucket import DataBucket
+from infra.event_queue import EventQueue
 from infra.gpu_names import async_endpoint_name
 from infra.log_groups import log_group
 from infra.model_store import ModelStore
@@ -27,6 +27,7 @@ from infra.shards_reader import ShardsReader
 from slipway.settings.batch import BatchSettings
 
 _START_MB, _PLAN_MB, _FINISH_MB = 256, 2048, 1769
+_DAY = cdk.Duration.hours(24)  # as long as EventBridge tries: the first version of a model may be promoted meanwhile
 _NO_ROOM = ("TooManyRequests", "Service", "AWSLambda")  # nothing of ours ran: the account's concurrency is used up
 
 
@@ -226,7 +227,14 @@ class Batch(Construct):
         )
 
     def _target(self, step: BatchFunction) -> events.IRuleTarget:
-        return EventQueue(step, "Events", step=step, undelivered=self.undelivered).target
+        return EventQueue(
+            step,
+            "Events",
+            function=step.function,
+            timeout=step.timeout,
+            patience=_DAY,
+            undelivered=self.undelivered,
+        ).target
 
 
 def workflow_arn(scope: Construct, deployment: Deployment) -> str:

@@ -69,6 +69,5 @@ def _acknowledge_queues(gpu: "GpuStack") -> None:
     )
     reason = "Its events come from a queue, which has a dead-letter queue of its own with an alarm."
     acknowledge(release.roll.function, "Serverless-LambdaDLQ", reason)
-    acknowledge(release.roll, "Serverless-LambdaEventSourceMappingDestination", reason)
     for rule in ("AwsSolutions-SQS3", "Serverless-SQSRedrivePolicy"):
         acknowledge(release.unfinished, rule, "It is the dead-letter queue, of the queue beside it and of the rule.")

@@ -8,27 +8,26 @@ until it is done. What then is still not done, or was refused or taken back, rai
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.alarms import alarm_at
+from infra.event_queue import EventQueue
 from infra.gpu_names import hosting_arn
 from infra.model_store import ModelStore
 from infra.settings import Deployment
 from infra.zip_function import ZipFunction, release_code
 from slipway.settings.release import RollSettings
 
-_AGAIN = cdk.Duration.minutes(6)  # six times the function's time, as AWS asks of a queue before a function
-_TIMES = 20  # two hours: an update takes one at most
+_MINUTE = cdk.Duration.minutes(1)
+_PATIENCE = cdk.Duration.hours(2)  # an update takes one at most
 _COMPLAINTS = ("refused", "taken back")  # functions/release/roll.py logs these
 
 
 class GpuRelease(Construct):
-    """``roll``, the function; ``waiting``, its queue; ``unfinished``, what it gave up; ``alarms``."""
+    """``roll``, the function; ``events``, its queue; ``unfinished``, what it gave up; ``alarms``."""
 
     def __init__(
         self,
@@ -49,21 +48,19 @@ class GpuRelease(Construct):
             settings=settings,
             deployment=deployment,
             description=f"Rolls the GPU endpoint of the model {deployment.model} to what is live",
+            timeout=_MINUTE,
         )
         store.grant_read_model(self.roll.role, model=deployment.model)
         self._grant(settings, execution)
         fourteen = cdk.Duration.days(14)
         self.unfinished = sqs.Queue(self, "Unfinished", enforce_ssl=True, retention_period=fourteen)
-        self.waiting = sqs.Queue(
-            self,
-            "Waiting",
-            enforce_ssl=True,
-            visibility_timeout=_AGAIN,
-            dead_letter_queue=sqs.DeadLetterQueue(queue=self.unfinished, max_receive_count=_TIMES),
-        )
-        self.roll.function.add_event_source(
-            # Not an error for each "not yet": the function says which messages must come again.
-            sources.SqsEventSource(self.waiting, batch_size=1, report_batch_item_failures=True)
+        self.events = EventQueue(
+            self.roll,
+            "Events",
+            function=self.roll.function,
+            timeout=_MINUTE,
+            patience=_PATIENCE,
+            undelivered=self.unfinished,
         )
         self._on_promotion(store)
         self._on_deployment()
@@ -82,7 +79,7 @@ class GpuRelease(Construct):
                     "object": {"key": [f"models/{self._model}/live.json"]},
                 },
             ),
-            targets=[targets.SqsQueue(self.waiting, dead_letter_queue=self.unfinished)],
+            targets=[self.events.target],
         )
 
     def _on_deployment(self) -> None:
@@ -97,7 +94,7 @@ class GpuRelease(Construct):
                 detail_type=["CloudFormation Stack Status Change"],
                 detail={"stack-id": [cdk.Aws.STACK_ID], "status-details": {"status": ends}},
             ),
-            targets=[targets.SqsQueue(self.waiting, dead_letter_queue=self.unfinished)],
+            targets=[self.events.target],
         )
 
     def _grant(self, settings: RollSettings, execution: iam.IRole) -> None:
