@@ -156,16 +156,21 @@ class Workshop:
         return [full, *(self.train_full(number=n) for n in range(2, count + 1))]
 
     def _distil(self, made: Trained, full: Trained, stage: str) -> Trained:
-        """Train on soft targets for the training split and the unlabelled texts."""
+        """Train on soft targets for the training split, the unlabelled texts and changed copies."""
         config = self.corpora.config
         settings = config.train.model_copy(update=config.distil.model_dump(include=_DISTIL_TRAINING))
-        tokens, asked = self._texts(made.encoder), self._texts(full.encoder)
+        tokens, asked = self._taught(made.encoder), self._taught(full.encoder)
         logits = [self._ask(teacher, f"teacher-{n}", asked) for n, teacher in enumerate(self._teachers(full), 1)]
         dataset = self.corpora.dataset
         gold = dataset.splits["train"].targets()
         targets = soft_targets(logits, gold, config.distil, labels=len(dataset.labels), task=dataset.task)
         rows = Rows(tokens, targets, len(dataset.labels), dataset.task)
         return self._train(made, rows, settings, stage, softness=config.distil.temperature)
+
+    def _taught(self, encoder: Encoder) -> Joined:
+        """Tokens of all texts that teachers judge, the labelled ones first."""
+        texts = self._texts(encoder)
+        return Joined((*texts.parts, self.corpora.copies(encoder))) if self.corpora.config.distil.copies else texts
 
     def _ask(self, teacher: Trained, name: str, rows: Joined) -> Any:
         directory = self.work / "teachers"

@@ -40,6 +40,14 @@ class Corpora:
         mixed = np.concatenate([shares(targets, labels), np.stack([copy.targets for copy in copies])])
         return Rows(Joined((tokens, changed)), mixed, labels, self.dataset.task, smoothing)
 
+    def copies(self, encoder: Encoder) -> TokenizedTexts:
+        """Token ids of the changed copies of training texts that teachers are to judge (``distil.copies``)."""
+        split, count = self.dataset.splits["train"], self.config.distil.copies
+        changes = self.config.augment.model_copy(update={"copies": count})
+        changed = augment(split, changes, labels=len(self.dataset.labels), task=self.dataset.task)
+        key = f"copies-{self._fingerprint}-{changes.model_dump_json()}"
+        return self._tokenize((copy.text for copy in changed), encoder, "copies", key, count * len(split))
+
     def rows(self, name: str, encoder: Encoder) -> Rows:
         """A split as it is."""
         targets = self.dataset.splits[name].targets()
@@ -55,6 +63,9 @@ class Corpora:
         texts: Iterable[str] = self.unlabelled if name == "unlabelled" else self.dataset.splits[name].texts()
         key = f"{name}-{self._fingerprint}-{self.config.data.unlabelled}-{self.config.data.unlabelled_texts}"
         size = len(self.unlabelled) if name == "unlabelled" else len(self.dataset.splits[name])
+        return self._tokenize(texts, encoder, name, key, size)
+
+    def _tokenize(self, texts: Iterable[str], encoder: Encoder, name: str, key: str, size: int) -> TokenizedTexts:
         processes = min(os.cpu_count() or 1, 1 + size // _TEXTS_A_PROCESS)
         return tokenize(texts, encoder, self.work / "tokens" / name, key=key, processes=processes)
 

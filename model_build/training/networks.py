@@ -156,7 +156,21 @@ def _pretrained_encoder(config: NetworkConfig) -> Any:
     limit = getattr(encoder.config, "max_position_embeddings", config.max_tokens)
     if config.max_tokens > limit:
         raise BuildError(f"network.max_tokens = {config.max_tokens}; {config.base} reads at most {limit}.")
+    if encoder.config.model_type == "bert":
+        _cut_positions(encoder, config.max_tokens)
     return encoder
+
+
+def _cut_positions(encoder: Any, count: int) -> None:
+    """Leave out what a BERT learnt for places where no token will ever be: 0.6 of 18 MB for 3 layers in int8."""
+    learnt = encoder.embeddings.position_embeddings.weight.detach()
+    # From given weights: new ones would be drawn first, and every later draw would be another.
+    fewer: nn.Embedding = nn.Embedding.from_pretrained(learnt[:count].clone(), freeze=False)  # type: ignore[no-untyped-call]
+    encoder.embeddings.position_embeddings = fewer
+    for name in ("position_ids", "token_type_ids"):
+        buffer = getattr(encoder.embeddings, name)
+        setattr(encoder.embeddings, name, buffer[:, :count].clone())
+    encoder.config.max_position_embeddings = count
 
 
 def _scratch_encoder(config: NetworkConfig, vocabulary: int) -> Any:

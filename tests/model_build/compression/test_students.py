@@ -164,3 +164,17 @@ def test_changed_copies_are_trained_on_beside_the_texts(rows: Path, tmp_path: Pa
     assert mixed.targets.sum(1) == pytest.approx(np.ones(480))
     assert ((mixed.targets > 0) & (mixed.targets < 1)).any()
     assert len(shop.corpora.rows("dev", start.encoder)) == 20
+
+
+def test_a_teacher_judges_changed_copies_of_the_training_texts(rows: Path, tmp_path: Path) -> None:
+    distil = {"epochs": 1, "teachers": 1, "copies": 2}
+    shop = workshop(rows, tmp_path, distil=distil, augment={"word_dropout": 0.3})
+    full = shop.train_full()
+    student = shop.follow("student+distil", full)
+    assert len(np.load(shop.work / "teachers" / "teacher-1.npy")) == 160 + len(shop.corpora.unlabelled) + 2 * 160
+    changed, plain = shop.corpora.copies(full.encoder), shop.corpora.tokens("train", full.encoder)
+    assert len(changed) == 2 * len(plain)
+    assert any(len(changed[2 * index]) < len(plain[index]) for index in range(20))
+    # Each tokenizer reads the same copies: what a teacher says of one is about the text that the student sees.
+    assert [len(ids) > 2 for ids in shop.corpora.copies(student.encoder)] == [len(ids) > 2 for ids in changed]
+    assert len(shop.corpora.train_rows(full.encoder)) == 160  # the full network is trained without them

@@ -45,6 +45,17 @@ def test_a_limit_beyond_the_base_is_refused_with_both_numbers(tiny_base: Path) -
         build_network(config(tiny_base, 65), labels=2, vocabulary=0, pad_id=0, seed=1)
 
 
+def test_positions_beyond_the_limit_are_left_out_and_no_answer_changes(tiny_base: Path) -> None:
+    short, whole = (
+        build_network(config(tiny_base, n), labels=2, vocabulary=0, pad_id=PAD, seed=1).eval() for n in (32, 64)
+    )
+    assert short.encoder.embeddings.position_embeddings.num_embeddings == 32
+    rows = [row % 100 + 1 for row in random_rows(3, [2, 9, 32])]
+    assert np.array_equal(torch_answers(short, rows), torch_answers(whole, rows))
+    positions = {weight.name: weight.dims[0] for weight in to_onnx(short).graph.initializer}["positions.weight"]
+    assert positions == 32
+
+
 SCRATCH = {
     "pooled": NetworkConfig(kind="pooled", width=16, hidden=24),
     "pooled with pairs": NetworkConfig(kind="pooled", width=16, hidden=24, bigrams=5_000),
