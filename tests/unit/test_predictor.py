@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from slipway.artifact import TOKENIZER, Golden, model_file, read_manifest, serving_files
-from slipway.errors import ArtifactError
+from slipway import predictor as predictor_module
+from slipway.artifact import TOKENIZER, Golden, model_file, read_manifest, serving_files, weights_file
+from slipway.errors import ArtifactError, DamagedArtifact
 from slipway.predictor import RUN_TOKENS, Predictor, calibrate, load_predictor, pack, pad, softmax
 
 Reseal = Callable[..., Path]
@@ -217,6 +218,36 @@ def test_cut_weights_are_refused_even_with_the_right_checksum(artifact: Path, re
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(ArtifactError, match=r"model\.int8\.onnx"):
         load_predictor(reseal(artifact))
+
+
+def test_weights_that_changed_are_named_though_they_are_verified_beside_the_session(artifact: Path) -> None:
+    weights = artifact / weights_file("int8")
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(DamagedArtifact, match=rf"{weights.name} of .* is damaged"):
+        load_predictor(artifact)
+    weights.write_bytes(content[:1000])  # nor does what onnxruntime says of them come before
+    with pytest.raises(DamagedArtifact, match=rf"{weights.name} of .* is damaged: 1000 bytes"):
+        load_predictor(artifact)
+
+
+@pytest.mark.parametrize("name", [TOKENIZER, model_file("int8")])
+def test_what_is_parsed_is_verified_before(artifact: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor_module, "open_session", lambda *_: pytest.fail("a session was opened"))
+    (artifact / name).write_bytes((artifact / name).read_bytes() + b" ")
+    with pytest.raises(DamagedArtifact, match=rf"{name} of .* is damaged"):
+        load_predictor(artifact)
+
+
+def test_versions_with_the_same_tokenizer_share_it_while_one_is_in_memory(
+    artifact: Path, reseal: Reseal, predictor: Predictor
+) -> None:
+    assert load_predictor(artifact).encoder is predictor.encoder
+    short = [example for example in read_manifest(artifact).golden if len(example.token_ids) <= 16]
+    shorter = load_predictor(reseal(artifact, max_tokens=16, golden=short))
+    assert shorter.encoder is not predictor.encoder
+    assert shorter.encoder.max_tokens == 16
 
 
 def test_weights_of_zeros_are_refused_by_the_golden_examples(artifact: Path, reseal: Reseal) -> None:
