@@ -4,7 +4,6 @@ One thread, single texts and packs: the artifact's fp32, its int8, the same with
 dynamic quantization of the same fp32 graph.
 """
 
-import logging
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -12,15 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnx import numpy_helper
 
 from benchmarks.measure import Measure, Sample, middle, take_turns, timed
 from benchmarks.options import Options
+from benchmarks.peers.dynamic import dynamic
+from benchmarks.sentences import split_sentences
 from benchmarks.tables import Measured, Table, milliseconds
-from model_build.config import read_config
-from model_build.data.clean import clean
-from model_build.data.read import read_rows
 from model_build.graphs.calibrate import Inputs, Matrix
 from model_build.graphs.export import save
 from model_build.graphs.quantize import quantize_rows
@@ -71,13 +68,8 @@ def _table(rows: list[list[str]], texts: int, counted: int, rounds: int) -> Tabl
 
 def test_split(options: Options, artifact: Path) -> tuple[list[TokenIds], np.ndarray]:
     """Token ids and labels of the test split of ``options.config``, as ``artifact`` reads them."""
-    manifest = read_manifest(artifact)
-    encoder = Encoder.load(artifact / TOKENIZER, max_tokens=manifest.max_tokens)
-    config = read_config(options.config)
-    with tempfile.TemporaryDirectory() as scratch:
-        examples = clean(read_rows(config.data), config.data, Path(scratch)).splits["test"]
-        texts = list(examples.texts())[: options.count(len(examples), 50)]
-        labels = np.asarray(examples.targets())[: len(texts)]
+    encoder = Encoder.load(artifact / TOKENIZER, max_tokens=read_manifest(artifact).max_tokens)
+    texts, labels = split_sentences(options)
     return [encoded.ids for encoded in encoder.encode(texts)], labels
 
 
@@ -85,7 +77,7 @@ def _graphs(options: Options, scratch: Path) -> dict[str, Path]:
     fp32 = options.artifact / model_file("fp32")
     return {
         "fp32": fp32,
-        "int8, onnxruntime's dynamic": _dynamic(fp32, scratch),
+        "int8, onnxruntime's dynamic": dynamic(fp32, scratch / "dynamic.onnx"),
         "int8, a scale a row, not calibrated": _uncalibrated(fp32, scratch),
         "int8, calibrated (ours)": options.artifact / model_file("int8"),
     }
@@ -102,20 +94,6 @@ def _alone(network: Network, rows: Sequence[TokenIds]) -> list[Sample]:
 def _packed(network: Network, rows: Sequence[TokenIds]) -> list[Sample]:
     together = timed(partial(network.logits, rows))
     return [Sample(together.wall / len(rows), together.cpu / len(rows))]
-
-
-def _dynamic(fp32: Path, scratch: Path) -> Path:
-    """What ``quantize_dynamic`` makes of the same fp32 graph, with its defaults."""
-    path = scratch / "dynamic.onnx"
-    # The type of values that Microsoft's operators give has to be told: its shape inference does not know them.
-    options = {"DefaultTensorType": TensorProto.FLOAT}
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # one warning a value otherwise
-    try:
-        quantize_dynamic(fp32, path, weight_type=QuantType.QInt8, extra_options=options)
-    finally:
-        logging.disable(before)
-    return path
 
 
 def _uncalibrated(fp32: Path, scratch: Path) -> Path:

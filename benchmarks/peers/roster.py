@@ -40,6 +40,7 @@ def single_texts() -> list[Entry]:
         Entry("transformers pipeline, fp32", lambda o: main_peer("pipeline", o.base)),
         Entry("torch.compile, fp32", lambda o: main_peer("compiled", o.base)),
         Entry("torch.onnx export, onnxruntime fp32", lambda o: main_peer("exported", o.base, exported(o))),
+        Entry("torch.onnx export, onnxruntime's dynamic int8", lambda o: main_peer("exported", o.base, _quantized(o))),
         Entry("optimum, onnxruntime fp32", _optimum),
         Entry("OpenVINO, NNCF int8", _openvino),
         Entry("fastembed's way: fp32, padded to the limit", lambda o: main_peer("fixed_padding", o.artifact)),
@@ -102,6 +103,15 @@ def exported(options: Options) -> Path:
             raise Skipped(f"torch.onnx: {(done.stderr.splitlines() or ['it said nothing'])[-1][:200]}")
         unfinished.replace(graph)
     return graph
+
+
+def _quantized(options: Options) -> Path:
+    """The same graph in onnxruntime's own int8. Raises Skipped."""
+    from benchmarks.peers.dynamic import dynamic  # onnx takes a second, and few rows need it
+
+    graph = exported(options)
+    quantized = graph.with_suffix(".int8.onnx")
+    return quantized if quantized.exists() else dynamic(graph, quantized)
 
 
 def _openvino(options: Options, *arguments: object) -> Peer:
