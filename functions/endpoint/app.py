@@ -57,9 +57,9 @@ class Surface:
         self._limits = Limits(settings.max_body_bytes, settings.max_instances)
 
     def app(self) -> ASGIApp:
-        """The ASGI application: inference by a short way, everything else by starlette's.
+        """The ASGI application: inference by a short way, everything else by starlette's routes and layers.
 
-        Its layers cost a request a tenth of what this server has for it (docs/model-log.md).
+        Those and a second task took 3 to 15 % of a single text's request (docs/model-log.md).
         """
         rest = self._starlette()
         invoke, infer = self._guarded("invocations", self.invoke), self._guarded("v2", self.infer)
