@@ -116,7 +116,12 @@ class Loader:
 
         try:
             with self._scratch.at_risk(self._store.model, version):
-                return load_predictor(directory, threads=function_vcpus(), replay_tokens=REPLAY_TOKENS)
+                return load_predictor(
+                    directory,
+                    threads=function_vcpus(),
+                    replay_tokens=REPLAY_TOKENS,
+                    beside_requests=len(self._open) > 0,
+                )
         except ArtifactError:
             remove(directory)  # the next try downloads it again
             raise

@@ -220,16 +220,19 @@ def test_cut_weights_are_refused_even_with_the_right_checksum(artifact: Path, re
         load_predictor(reseal(artifact))
 
 
-def test_weights_that_changed_are_named_though_they_are_verified_beside_the_session(artifact: Path) -> None:
+@pytest.mark.parametrize("beside_requests", [False, True])
+def test_weights_that_changed_are_named_whether_verified_beside_the_session_or_before(
+    artifact: Path, beside_requests: bool
+) -> None:
     weights = artifact / weights_file("int8")
     content = bytearray(weights.read_bytes())
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)
     with pytest.raises(DamagedArtifact, match=rf"{weights.name} of .* is damaged"):
-        load_predictor(artifact)
+        load_predictor(artifact, beside_requests=beside_requests)
     weights.write_bytes(content[:1000])  # nor does what onnxruntime says of them come before
     with pytest.raises(DamagedArtifact, match=rf"{weights.name} of .* is damaged: 1000 bytes"):
-        load_predictor(artifact)
+        load_predictor(artifact, beside_requests=beside_requests)
 
 
 @pytest.mark.parametrize("name", [TOKENIZER, model_file("int8")])

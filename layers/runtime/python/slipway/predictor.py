@@ -9,7 +9,7 @@ answer: the gates of ``model_build`` hold that.
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime as ort
 
 from slipway.artifact import TOKENIZER, Manifest, Task, Variant, model_file, read_manifest, verify_files, weights_file
 from slipway.drift.bins import Bins
@@ -27,8 +28,6 @@ from slipway.requests import Truncation
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
-
-    import onnxruntime as ort
 
 Probabilities = npt.NDArray[np.float32]
 Logits = npt.NDArray[np.float32]
@@ -97,7 +96,7 @@ class Network:
         try:
             logits: Logits = self._session.run(["logits"], {"input_ids": batch})[0]
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
-            raise ArtifactError(f"{self._name} cannot be run by {_runtime()}: {error}.") from error
+            raise ArtifactError(f"{self._name} cannot be run by onnxruntime {ort.__version__}: {error}.") from error
         return logits
 
 
@@ -164,11 +163,13 @@ def load_predictor(
     threads: int = 1,
     replay_tokens: int | None = None,
     device: Device = CPU,
+    beside_requests: bool = False,
 ) -> Predictor:
     """Open an artifact directory: verify every file it reads, open the session, replay the golden examples.
 
     ``variant`` is by default the one that the manifest chose for CPUs. ``replay_tokens`` limits the replay, as in
-    ``Predictor.replay_golden``: where a start must be quick and the build has replayed all of them.
+    ``Predictor.replay_golden``: where a start must be quick and the build has replayed all of them. A process that
+    answers ``beside_requests`` does one thing after the other, which takes longer and less of its CPUs.
 
     Raises ArtifactError naming the file that is missing, damaged, or answers differently from its manifest;
     ModelUnavailable if there is no such ``device``.
@@ -176,7 +177,10 @@ def load_predictor(
     manifest = read_manifest(directory)
     variant = variant or manifest.serve
     graph = directory / model_file(variant)
-    with _beside(partial(verify_files, directory, manifest, (weights_file(variant),))):
+    check_weights = partial(verify_files, directory, manifest, (weights_file(variant),))
+    if beside_requests:
+        check_weights()
+    with nullcontext() if beside_requests else _beside(check_weights):
         verify_files(directory, manifest, (TOKENIZER, graph.name))  # before: parsers see only what was built
         network = Network(graph, pad_id=manifest.pad_id, threads=threads, device=device)
         encoder = _encoder(directory, manifest)
@@ -185,14 +189,12 @@ def load_predictor(
     return predictor
 
 
-def open_session(path: Path, device: Device = CPU) -> "ort.InferenceSession":
+def open_session(path: Path, device: Device = CPU) -> ort.InferenceSession:
     """A session of an already optimized graph, with its weights mapped into memory.
 
     Optimizing again at load would cost several times the load itself; spinning threads would burn the CPU quota. So
     would planning which tensors share memory, for nothing: tensors are freed and found again in the arena as fast.
     """
-    import onnxruntime as ort  # only now: at a start the weights are verified meanwhile
-
     if device.provider not in ort.get_available_providers():
         raise ModelUnavailable(f"This onnxruntime has no {device.provider}.", remedy="Install onnxruntime-gpu.")
     options = ort.SessionOptions()
@@ -205,7 +207,7 @@ def open_session(path: Path, device: Device = CPU) -> "ort.InferenceSession":
     try:
         session = ort.InferenceSession(str(path), options, providers=[(device.provider, dict(device.options))])
     except Exception as error:  # onnxruntime's exceptions share no base but Exception
-        raise ArtifactError(f"{path.name} cannot be opened by {_runtime()}: {error}.") from error
+        raise ArtifactError(f"{path.name} cannot be opened by onnxruntime {ort.__version__}: {error}.") from error
     if device.provider not in session.get_providers():  # onnxruntime goes on without it, on the CPU
         raise ModelUnavailable(f"{device.provider} found no device.", remedy="Check the driver: `nvidia-smi`.")
     return session
@@ -245,12 +247,6 @@ def _beside(check: Callable[[], None]) -> Iterator[None]:
         thread.join()
         if raised:
             raise raised[0]
-
-
-def _runtime() -> str:
-    import onnxruntime as ort
-
-    return f"onnxruntime {ort.__version__}"
 
 
 def pack(lengths: Sequence[int], budget: int, run_tokens: int = RUN_TOKENS) -> list[list[int]]:
