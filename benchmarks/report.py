@@ -64,7 +64,7 @@ def plot(seconds: Mapping[str, float]) -> Figure:
     axes.xaxis.set_minor_formatter(NullFormatter())
     name_rows(axes, names, length=48)
     axes.tick_params(which="minor", length=0)
-    axes.set_xlabel("milliseconds a text of 32 tokens, p50, one thread")
+    axes.set_xlabel("milliseconds a sentence, p50, one thread")
     legend_above(axes)
     return figure
 

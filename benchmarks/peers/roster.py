@@ -40,7 +40,7 @@ def single_texts() -> list[Entry]:
         Entry("transformers pipeline, fp32", lambda o: main_peer("pipeline", o.base)),
         Entry("torch.compile, fp32", lambda o: main_peer("compiled", o.base)),
         Entry("torch.onnx export, onnxruntime fp32", lambda o: main_peer("exported", o.base, exported(o))),
-        Entry("torch.onnx export, onnxruntime's dynamic int8", lambda o: main_peer("exported", o.base, _quantized(o))),
+        Entry("torch.onnx export, dynamic int8", lambda o: main_peer("exported", o.base, _quantized(o))),
         Entry("optimum, onnxruntime fp32", _optimum),
         Entry("OpenVINO, NNCF int8", _openvino),
         Entry("fastembed's way: fp32, padded to the limit", lambda o: main_peer("fixed_padding", o.artifact)),
