@@ -1,6 +1,6 @@
 """How long one text takes in a warm process: ours beside its peers, one thread, by length and for real sentences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from statistics import median
 
@@ -43,15 +43,6 @@ def measure(options: Options) -> Measured:
         notes=[SAME_SHAPE, f"Versions: {versions}.", *notes],
     )
     return Measured([table], {name: middle(found[name, _SENTENCES]) for name in workers})
-
-
-def middle_length(lengths: Sequence[int]) -> int:
-    """The length that is compared and plotted.
-
-    >>> middle_length([8, 32, 128])
-    32
-    """
-    return lengths[len(lengths) // 2]
 
 
 def _head(kinds: list[str]) -> list[str]:

@@ -7,7 +7,6 @@ from functools import partial
 
 from benchmarks import model_bucket
 from benchmarks.events import function_environment
-from benchmarks.latency import middle_length
 from benchmarks.measure import Rounds, middle, spread, take_turns
 from benchmarks.options import Options
 from benchmarks.peers.roster import main_peer
@@ -31,7 +30,7 @@ def measure(options: Options) -> Measured:
     profile = folder / "profile.json"
     model = model_bucket.fill(folder / "s3", _BUCKET, options.artifact)
     texts = Texts.of(options.artifact)
-    length = middle_length(texts.lengths())
+    length = texts.lengths()[len(texts.lengths()) // 2]
     calls = [[text] for text in texts.of_length(length, options.count(200, 5))]
     with model_bucket.serving(folder / "s3") as s3:
         variables = function_environment(model, _BUCKET, s3)

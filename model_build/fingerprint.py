@@ -5,7 +5,7 @@ from pathlib import Path
 
 from model_build.config import BuildConfig
 from model_build.locations import local_input, local_path
-from slipway import artifact, encoding, predictor
+from slipway import artifact, encoding, predictor, probabilities
 from slipway.artifact import canonical_json, read_manifest, verify_files
 from slipway.errors import ArtifactError
 
@@ -28,7 +28,7 @@ def build_fingerprint(config: BuildConfig) -> str:
     for path in sorted([*package.rglob("*.py"), *package.rglob("templates/*")]):
         if not any(path.relative_to(package).match(pattern) for pattern in _WITHOUT_EFFECT):
             _update(digest, path)
-    for module in (artifact, encoding, predictor):
+    for module in (artifact, encoding, predictor, probabilities):
         _update(digest, Path(str(module.__file__)))
     return digest.hexdigest()
 

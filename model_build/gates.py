@@ -13,7 +13,8 @@ from model_build.sections import CpuClass, GateConfig
 from slipway.artifact import GPU_GATE, Task, Variant
 from slipway.encoding import TokenIds
 from slipway.errors import GateFailed
-from slipway.predictor import Logits, Network, Probabilities, calibrate
+from slipway.predictor import Network
+from slipway.probabilities import Logits, Probabilities, calibrate
 
 BATCH = 32
 FLOAT16_DIFFERENCE = 0.01  # of a probability; measured 2e-4 (docs/model-log.md)

@@ -22,7 +22,8 @@ from slipway.artifact import (
     model_file,
 )
 from slipway.encoding import Encoder
-from slipway.predictor import Network, calibrate, load_predictor
+from slipway.predictor import Network, load_predictor
+from slipway.probabilities import calibrate
 
 # Beside four texts of the test split: what tokenizers disagree about between releases.
 _HARD_TEXTS = ["", "Ünïcödé, 中文, العربية and 👩🏽‍🚀!", "[CLS] [PAD] [SEP] are text here", "very long " * 400]

@@ -8,7 +8,7 @@ import onnxruntime as ort
 
 from benchmarks.peers.loop import Prepare, answer_with, serve
 from benchmarks.peers.padded import INPUTS, Padded
-from slipway.predictor import softmax
+from slipway.probabilities import softmax
 
 
 def _load() -> Mapping[str, Prepare]:

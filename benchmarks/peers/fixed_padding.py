@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from benchmarks.peers.loop import Prepare, answer_with, serve
 from slipway.artifact import TOKENIZER, model_file, read_manifest
-from slipway.predictor import Logits, softmax
+from slipway.probabilities import Logits, softmax
 
 
 def _load() -> Mapping[str, Prepare]:

@@ -111,7 +111,9 @@ def _quantized(options: Options) -> Path:
 
     graph = exported(options)
     quantized = graph.with_suffix(".int8.onnx")
-    return quantized if quantized.exists() else dynamic(graph, quantized)
+    if not quantized.exists():
+        dynamic(graph, graph.with_suffix(".unfinished")).replace(quantized)
+    return quantized
 
 
 def _openvino(options: Options, *arguments: object) -> Peer:

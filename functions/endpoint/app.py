@@ -59,7 +59,8 @@ class Surface:
     def app(self) -> ASGIApp:
         """The ASGI application: inference by a short way, everything else by starlette's routes and layers.
 
-        Those and a second task took 3 to 15 % of a single text's request (docs/model-log.md).
+        Past those, with a task a request less and a rarer garbage collector, two comparisons had 3 and 15 % more
+        requests a second (docs/model-log.md).
         """
         rest = self._starlette()
         invoke, infer = self._guarded("invocations", self.invoke), self._guarded("v2", self.infer)

@@ -116,12 +116,7 @@ class Loader:
 
         try:
             with self._scratch.at_risk(self._store.model, version):
-                return load_predictor(
-                    directory,
-                    threads=function_vcpus(),
-                    replay_tokens=REPLAY_TOKENS,
-                    beside_requests=len(self._open) > 0,
-                )
+                return load_predictor(directory, threads=function_vcpus(), replay_tokens=REPLAY_TOKENS)
         except ArtifactError:
             remove(directory)  # the next try downloads it again
             raise

@@ -25,7 +25,8 @@ from model_build.training.rows import Rows
 from slipway.artifact import Task
 from slipway.encoding import TokenIds
 from slipway.errors import GateFailed
-from slipway.predictor import Logits, Network
+from slipway.predictor import Network
+from slipway.probabilities import Logits
 
 BATCH = 32
 _GRAPH = "model.onnx"

@@ -22,7 +22,7 @@ from model_build.cpu_classes.arm64 import EMULATOR as ARM64_EMULATOR
 from model_build.cpu_classes.arm64 import guest_command, guest_environment, root_directory
 from slipway.encoding import TokenIds
 from slipway.errors import BuildError
-from slipway.predictor import Logits
+from slipway.probabilities import Logits
 
 EMULATORS = {"avx2": "qemu-x86_64", "arm64": ARM64_EMULATOR}  # by class of CPU
 AVX2_CPU = "Haswell"  # the first with AVX2, and without AVX-512 and VNNI

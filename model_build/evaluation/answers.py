@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from slipway.artifact import Task
-from slipway.predictor import Logits
+from slipway.probabilities import Logits
 
 Answers = npt.NDArray[Any]
 Flags = npt.NDArray[np.bool_]

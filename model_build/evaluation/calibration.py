@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, log_softmax
 
 from slipway.artifact import Task
-from slipway.predictor import calibrate
+from slipway.probabilities import calibrate
 
 Logits = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float32]

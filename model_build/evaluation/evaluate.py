@@ -18,7 +18,8 @@ from model_build.training.rows import Targets
 from slipway.artifact import VARIANTS, Task, Variant, model_file
 from slipway.drift.bins import UNKNOWN_EDGES, Bins
 from slipway.encoding import Encoded, Encoder, TokenIds
-from slipway.predictor import Logits, Network
+from slipway.predictor import Network
+from slipway.probabilities import Logits
 
 _ROUNDS = 5
 _TIMED: tuple[Variant, ...] = ("fp32", "int8")  # fp16 on a CPU is float32 with conversions: no time worth telling

@@ -17,7 +17,7 @@ from model_build.sections import CpuClass, GateConfig
 from slipway.artifact import GPU_GATE
 from slipway.encoding import TokenIds
 from slipway.errors import GateFailed
-from slipway.predictor import Logits
+from slipway.probabilities import Logits
 
 TEXTS = 200
 CONFIG = GateConfig(cpu_flips=0.005)

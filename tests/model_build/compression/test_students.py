@@ -175,6 +175,12 @@ def test_a_teacher_judges_changed_copies_of_the_training_texts(rows: Path, tmp_p
     changed, plain = shop.corpora.copies(full.encoder), shop.corpora.tokens("train", full.encoder)
     assert len(changed) == 2 * len(plain)
     assert any(len(changed[2 * index]) < len(plain[index]) for index in range(20))
-    # Each tokenizer reads the same copies: what a teacher says of one is about the text that the student sees.
-    assert [len(ids) > 2 for ids in shop.corpora.copies(student.encoder)] == [len(ids) > 2 for ids in changed]
+    # What a teacher says of a copy is about the text that the student sees, whose tokenizer is another.
+    assert letters(shop, student) == letters(shop, full)
     assert len(shop.corpora.train_rows(full.encoder)) == 160  # the full network is trained without them
+
+
+def letters(shop: Workshop, trained: Trained) -> list[str]:
+    """Of the copies, as the tokenizer of ``trained`` gives them back; it may part words elsewhere than another one."""
+    tokenizer = trained.encoder.tokenizer
+    return ["".join(tokenizer.decode(ids.tolist()).split()) for ids in shop.corpora.copies(trained.encoder)]

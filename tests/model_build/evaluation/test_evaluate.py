@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from model_build.evaluation.evaluate import baseline, cpu_name, time_networks, unknown_id
 from slipway.drift.bins import STATISTICS
 from slipway.encoding import Encoder, TokenIds
-from slipway.predictor import softmax
+from slipway.probabilities import softmax
 from tests.conftest import tiny_rows
 
 

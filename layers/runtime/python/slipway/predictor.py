@@ -6,10 +6,9 @@ that a single text pays for no thread pool and a batch uses every vCPU. Nothing 
 answer: the gates of ``model_build`` hold that.
 """
 
-import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -17,24 +16,20 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from weakref import WeakValueDictionary
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 
-from slipway.artifact import TOKENIZER, Manifest, Task, Variant, model_file, read_manifest, verify_files, weights_file
+from slipway.artifact import TOKENIZER, Manifest, Variant, model_file, read_manifest, verify_files, weights_file
 from slipway.drift.bins import Bins
 from slipway.encoding import Encoded, Encoder, TokenIds
 from slipway.errors import ArtifactError, ModelUnavailable
+from slipway.probabilities import Logits, Probabilities, calibrate
 from slipway.requests import Truncation
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-Probabilities = npt.NDArray[np.float32]
-Logits = npt.NDArray[np.float32]
-
 PACK_TOKENS = 512  # 256 to 512 measured fastest (docs/model-log.md): larger packs fall out of the L2 cache
 RUN_TOKENS = 8  # what a run costs beside its tokens, counted in tokens (docs/model-log.md)
-_FEW_LABELS = 8  # up to which Python's own softmax is used
 REPLAY_TOKENS = 32  # golden examples that a function answers again at each cold start
 
 
@@ -163,13 +158,11 @@ def load_predictor(
     threads: int = 1,
     replay_tokens: int | None = None,
     device: Device = CPU,
-    beside_requests: bool = False,
 ) -> Predictor:
     """Open an artifact directory: verify every file it reads, open the session, replay the golden examples.
 
     ``variant`` is by default the one that the manifest chose for CPUs. ``replay_tokens`` limits the replay, as in
-    ``Predictor.replay_golden``: where a start must be quick and the build has replayed all of them. A process that
-    answers ``beside_requests`` does one thing after the other, which takes longer and less of its CPUs.
+    ``Predictor.replay_golden``: where a start must be quick and the build has replayed all of them.
 
     Raises ArtifactError naming the file that is missing, damaged, or answers differently from its manifest;
     ModelUnavailable if there is no such ``device``.
@@ -177,10 +170,7 @@ def load_predictor(
     manifest = read_manifest(directory)
     variant = variant or manifest.serve
     graph = directory / model_file(variant)
-    check_weights = partial(verify_files, directory, manifest, (weights_file(variant),))
-    if beside_requests:
-        check_weights()
-    with nullcontext() if beside_requests else _beside(check_weights):
+    with _beside(partial(verify_files, directory, manifest, (weights_file(variant),))):
         verify_files(directory, manifest, (TOKENIZER, graph.name))  # before: parsers see only what was built
         network = Network(graph, pad_id=manifest.pad_id, threads=threads, device=device)
         encoder = _encoder(directory, manifest)
@@ -277,47 +267,6 @@ def pad(rows: Sequence[TokenIds], pad_id: int) -> TokenIds:
     for target, row in zip(batch, rows, strict=True):
         target[: len(row)] = row
     return batch
-
-
-def calibrate(logits: Logits, temperature: float, task: Task) -> Probabilities:
-    """Probabilities (texts, labels): softmax over the labels, or in a multi-label task a sigmoid of each.
-
-    >>> calibrate(np.array([[0.0, 0.0]], np.float32), 1.0, "multi-label").tolist()
-    [[0.5, 0.5]]
-    """
-    # In float32 a small temperature makes infinities of large logits, and their difference is no number.
-    if task == "multi-label":
-        return sigmoid(np.divide(logits, temperature, dtype=np.float64))
-    if logits.shape[1] > _FEW_LABELS:
-        return softmax(np.divide(logits, temperature, dtype=np.float64))
-    rows = [[logit / temperature for logit in row] for row in logits.tolist()]
-    return np.array([_softmax(row) for row in rows], np.float32)
-
-
-def sigmoid(logits: npt.NDArray[np.floating]) -> Probabilities:
-    """1 / (1 + exp(-x)) in float64, returned as float32; far from zero it is 0 or 1 and no overflow."""
-    probabilities: Probabilities = (0.5 + 0.5 * np.tanh(0.5 * logits.astype(np.float64))).astype(np.float32)
-    return probabilities
-
-
-def softmax(logits: npt.NDArray[np.floating]) -> Probabilities:
-    """Row-wise softmax in float64, returned as float32.
-
-    >>> softmax(np.array([[0.0, 0.0]])).tolist()
-    [[0.5, 0.5]]
-    """
-    highest = np.maximum.reduce(logits, axis=-1, keepdims=True)
-    shifted = np.exp(np.subtract(logits, highest, dtype=np.float64))
-    probabilities: Probabilities = (shifted / np.add.reduce(shifted, axis=-1, keepdims=True)).astype(np.float32)
-    return probabilities
-
-
-def _softmax(row: list[float]) -> list[float]:
-    """``softmax`` for few labels, which numpy takes longer for: right after a run all of its code is cold."""
-    highest = max(row)
-    shifted = [math.exp(logit - highest) for logit in row]
-    whole = sum(shifted)
-    return [each / whole for each in shifted]
 
 
 def _shortest(costs: Sequence[int], budget: int) -> list[int]:
