@@ -31,6 +31,7 @@ from slipway.probabilities import Logits
 BATCH = 32
 _GRAPH = "model.onnx"
 _TIMED_TEXTS = 64
+_AS_FAST = 1.1  # times as long as the fastest: what timing the same network twice can make of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +133,8 @@ def choose(points: Sequence[Point], config: CompressConfig, *, full: float, flip
     """Mark what ``config.constraint`` allows, and the one point that ships.
 
     ``full`` is the dev accuracy of the full network in fp32. An answer must not depend on the batch either, and at most
-    the share ``flips`` may be another than in fp32: a gate would refuse what the grid had chosen. Raises GateFailed if
-    no point is allowed.
+    the share ``flips`` may be another than in fp32: a gate would refuse what the grid had chosen. Of points that are as
+    fast or as small as one another the most accurate ships. Raises GateFailed if no point is allowed.
     """
     least = full - config.accuracy_drop / 100 - 1e-9
 
@@ -149,7 +150,13 @@ def choose(points: Sequence[Point], config: CompressConfig, *, full: float, flip
             f"{full:.4f}, the best point, {best.recipe} in {best.precision}, {best.dev_accuracy:.4f}.",
             remedy="Distil longer or with more unlabelled text, add larger recipes, or relax compress.constraint.",
         )
-    chosen = min(allowed, key=lambda point: point.ms if config.minimize == "latency" else point.megabytes)
+
+    def cost(point: Point) -> float:
+        return point.ms if config.minimize == "latency" else point.megabytes
+
+    bound = min(map(cost, allowed)) * (_AS_FAST if config.minimize == "latency" else 1)
+    near = [point for point in allowed if cost(point) <= bound]
+    chosen = max(near, key=lambda point: (point.dev_accuracy, -cost(point)))
     return [_mark(point, allowed=point.allowed, chosen=point is chosen) for point in marked]
 
 

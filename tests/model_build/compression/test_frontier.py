@@ -41,6 +41,15 @@ def test_the_fastest_point_that_meets_the_constraint_ships() -> None:
     assert chosen(GRID).recipe == "cut:3+distil"
 
 
+def test_of_points_as_fast_as_one_another_the_better_one_ships() -> None:
+    """A network taught by its own kind is as large as before: which is a hair faster is the machine's mood."""
+    better = point("distil", dev_accuracy=0.86, ms=6.2)
+    assert chosen([FULL, better]).recipe == "distil"
+    assert chosen([FULL, point("distil", dev_accuracy=0.86, ms=6.7)]).recipe == "full"
+    assert chosen([FULL, better], minimize="size").recipe == "distil"
+    assert chosen([FULL, point("distil", dev_accuracy=0.86, megabytes=91)], minimize="size").recipe == "full"
+
+
 def test_the_smallest_one_if_size_is_minimized() -> None:
     assert chosen(GRID, minimize="size").recipe == "cut:2+distil"
 
