@@ -24,7 +24,8 @@ from slipway.batch.places import Folder
 from slipway.batch.planning import plan
 from slipway.batch.scoring import WINDOW, score
 from slipway.batch.sources import FileSource
-from slipway.predictor import Predictor, load_predictor
+from slipway.loading import load_predictor
+from slipway.predictor import Predictor
 
 _ROWS = (10_000, 100_000, 1_000_000)
 _KINDS_OF_TEXT = 5_000

@@ -21,7 +21,8 @@ from model_build.data.read import read_rows
 from model_build.evaluation.evaluate import baseline
 from slipway.drift.bins import STATISTICS, Bins, Counts
 from slipway.drift.comparing import HOURS, PSI, Change, compare
-from slipway.predictor import Predictor, load_predictor
+from slipway.loading import load_predictor
+from slipway.predictor import Predictor
 
 SIZES = (100, 300, 1_000, 10_000)  # texts of a window
 _TEXTS, _WINDOWS, _SEED = 1_000, 100, 13

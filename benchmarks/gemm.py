@@ -11,7 +11,7 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.operators import INTEGER_PRODUCTS
-from slipway.predictor import Device
+from slipway.network import Device
 
 ROWS = (32, 128, 512)
 _OPSET, _IR = 20, 10

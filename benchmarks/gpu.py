@@ -16,7 +16,7 @@ from benchmarks.tables import Measured, Table, milliseconds
 from benchmarks.texts import Texts
 from slipway.artifact import Variant, model_file, read_manifest
 from slipway.errors import ModelUnavailable
-from slipway.predictor import CPU, GPU, Device, Network
+from slipway.network import CPU, GPU, Device, Network
 from slipway.probabilities import calibrate
 
 _CLIENTS = (1, 32, 128, 512)

@@ -17,7 +17,7 @@ from benchmarks.tables import Table, milliseconds
 from benchmarks.texts import Texts
 from slipway.artifact import TOKENIZER, model_file, read_manifest
 from slipway.encoding import Encoder, TokenIds
-from slipway.predictor import Device, Network, open_session
+from slipway.network import Device, Network, open_session
 
 _BATCH_TOKENS = (0, 2_048, 16_384, 131_072)  # 0: one text
 _BUDGETS = (2_048, 4_096, 8_192, 16_384, 32_768, 65_536)

@@ -23,7 +23,7 @@ from model_build.graphs.export import save
 from model_build.graphs.quantize import quantize_rows
 from slipway.artifact import TOKENIZER, model_file, read_manifest
 from slipway.encoding import Encoder, TokenIds
-from slipway.predictor import Network
+from slipway.network import Network
 
 
 def measure(options: Options) -> Measured:

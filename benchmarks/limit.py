@@ -15,7 +15,7 @@ from benchmarks.tables import Measured, Table, milliseconds, times
 from benchmarks.texts import Texts
 from slipway.artifact import TOKENIZER, model_file, read_manifest
 from slipway.encoding import Encoder, TokenIds
-from slipway.predictor import open_session
+from slipway.network import open_session
 
 _BATCHES = ((1, 32), (1, 128), (16, 32))  # texts, tokens; the last is a pack as the predictor makes them
 _REPEATS = 20

@@ -13,7 +13,7 @@ from model_build.sections import CpuClass, GateConfig
 from slipway.artifact import GPU_GATE, Task, Variant
 from slipway.encoding import TokenIds
 from slipway.errors import GateFailed
-from slipway.predictor import Network
+from slipway.network import Network
 from slipway.probabilities import Logits, Probabilities, calibrate
 
 BATCH = 32

@@ -22,7 +22,8 @@ from slipway.artifact import (
     model_file,
 )
 from slipway.encoding import Encoder
-from slipway.predictor import Network, load_predictor
+from slipway.loading import load_predictor
+from slipway.network import Network
 from slipway.probabilities import calibrate
 
 # Beside four texts of the test split: what tokenizers disagree about between releases.

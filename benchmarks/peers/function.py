@@ -16,9 +16,10 @@ from tokenizers import Tokenizer
 from benchmarks.events import predict_event
 from benchmarks.peers.loop import Call, Elsewhere, Prepare, serve
 from benchmarks.peers.profile import write_profile
-from slipway import predictor
+from slipway import network
 from slipway.artifact import TOKENIZER, model_file, read_manifest
 from slipway.encoding import Encoder
+from slipway.loading import load_predictor
 
 
 class Context:
@@ -58,7 +59,7 @@ def _load() -> Mapping[str, Prepare]:
     artifact, profile = Path(sys.argv[1]), Path(sys.argv[2])
     rows = {"bare": _bare(artifact)}
     _clock_the_libraries()
-    alone = predictor.load_predictor(artifact, "int8")
+    alone = load_predictor(artifact, "int8")
     from functions.predict.handler import handler
 
     model = read_manifest(artifact).model
@@ -81,7 +82,7 @@ def _load() -> Mapping[str, Prepare]:
 def _bare(artifact: Path) -> Prepare:
     """Nothing but the two libraries: text to logits."""
     tokenizer = Tokenizer.from_file(str(artifact / TOKENIZER))
-    session = predictor.open_session(artifact / model_file("int8"))
+    session = network.open_session(artifact / model_file("int8"))
     return lambda texts: (
         lambda: session.run(["logits"], {"input_ids": np.array([tokenizer.encode(texts[0]).ids], np.int32)})
     )
@@ -89,14 +90,14 @@ def _bare(artifact: Path) -> Prepare:
 
 def _clock_the_libraries() -> None:
     """From now on whatever is opened tells what it spends."""
-    open_session, load = predictor.open_session, Encoder.load
+    open_session, load = network.open_session, Encoder.load
 
     def load_clocked(*args: Any, **kwargs: Any) -> Encoder:
         encoder = load(*args, **kwargs)
         encoder.tokenizer = Clocked(encoder.tokenizer)  # type: ignore[assignment]
         return encoder
 
-    predictor.open_session = lambda *given: Clocked(open_session(*given))
+    network.open_session = lambda *given: Clocked(open_session(*given))
     Encoder.load = load_clocked  # type: ignore[method-assign]
 
 

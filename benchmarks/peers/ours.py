@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.peers.loop import Prepare, answer_with, serve
-from slipway.predictor import load_predictor
+from slipway.loading import load_predictor
 
 
 def _arguments() -> argparse.Namespace:

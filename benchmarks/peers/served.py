@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from slipway.predictor import load_predictor
+from slipway.loading import load_predictor
 
 
 class Scored(NamedTuple):

@@ -10,7 +10,7 @@ from slipway.batch.places import Folder
 from slipway.batch.planning import plan
 from slipway.batch.scoring import score
 from slipway.batch.sources import FileSource
-from slipway.predictor import load_predictor
+from slipway.loading import load_predictor
 
 
 def main(step: str, file: Path, artifact: Path, out: Path) -> None:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.starts import first_answer
-from slipway.predictor import REPLAY_TOKENS, load_predictor
+from slipway.loading import REPLAY_TOKENS, load_predictor
 
 load_predictor(Path(sys.argv[1]), "int8", replay_tokens=REPLAY_TOKENS).predict([sys.argv[2]])
 first_answer()

@@ -28,12 +28,13 @@ watch = Stopwatch()
 
 
 def _watch_loading() -> None:
-    from slipway import predictor
+    from slipway import loading, network, predictor
     from slipway.encoding import Encoder
 
-    own = {"load_predictor": LOADING, "read_manifest": VERIFY, "verify_files": VERIFY, "open_session": SESSION}
+    own = {"load_predictor": LOADING, "read_manifest": VERIFY, "verify_files": VERIFY}
     for name, part in own.items():
-        watch.wrap(predictor, name, part)
+        watch.wrap(loading, name, part)
+    watch.wrap(network, "open_session", SESSION)
     watch.wrap(Encoder, "load", TOKENIZER)
     watch.wrap(predictor.Predictor, "replay_golden", GOLDEN)
 
@@ -45,12 +46,10 @@ def _write(result: Path) -> None:
 def trace_predictor(result: Path, artifact: Path, text: str) -> None:
     """The predictor alone."""
     with watch.part(IMPORTS):
-        from slipway.predictor import load_predictor  # noqa: F401
-
         _watch_loading()
-    from slipway import predictor
+    from slipway import loading
 
-    loaded = predictor.load_predictor(artifact, "int8", replay_tokens=predictor.REPLAY_TOKENS)
+    loaded = loading.load_predictor(artifact, "int8", replay_tokens=loading.REPLAY_TOKENS)
     with watch.part(FIRST):
         loaded.predict([text])
     _write(result)

@@ -8,8 +8,9 @@ from typing import Any
 from slipway.batch.job import Job, Plan
 from slipway.batch.sources import S3Source
 from slipway.errors import StoreError
+from slipway.loading import REPLAY_TOKENS, load_predictor
 from slipway.objects import Objects, s3_client
-from slipway.predictor import REPLAY_TOKENS, Predictor, load_predictor
+from slipway.predictor import Predictor
 from slipway.settings import function_vcpus
 from slipway.settings.batch import BatchSettings
 from slipway.versions import Versions

@@ -18,7 +18,7 @@ from typing import Generic, Protocol, TypeVar
 
 from functions.endpoint.errors import QueueFull
 from slipway.errors import RequestTooLarge
-from slipway.predictor import pack
+from slipway.network import pack
 
 WINDOW = 1_024  # texts that are sorted together: 1.04 times the real tokens are computed, 2.3 times in order of arrival
 # A round has two batches' tokens, or a quarter of the texts where that is more: what sorting saves in a longer one, the

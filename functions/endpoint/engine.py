@@ -10,7 +10,9 @@ from functions.endpoint.batching import Bounds
 from slipway.artifact import Variant, read_manifest
 from slipway.encoding import Encoded
 from slipway.errors import ModelUnavailable, SettingsError
-from slipway.predictor import CPU, GPU, Device, Predictor, load_predictor
+from slipway.loading import load_predictor
+from slipway.network import CPU, GPU, Device
+from slipway.predictor import Predictor
 from slipway.settings.endpoint import EndpointSettings
 from slipway.signatures import check_directory, read_keys
 

@@ -16,6 +16,7 @@ from slipway.errors import (
     UnknownResource,
     UnknownVersion,
 )
+from slipway.loading import REPLAY_TOKENS, load_predictor
 from slipway.settings import function_vcpus
 from slipway.store import Store
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 LABELS = ("live", "canary", "shadow")
 _REFUSED_SECONDS = 60.0  # before a refused version is tried again: somebody may have mended the store
+_NICENESS = 10  # of a load beside one that answers: on one vCPU a tenth of it while a request runs (docs/model-log.md)
 
 
 class Loader:
@@ -112,11 +114,14 @@ class Loader:
 
     def _open_files(self, version: str) -> "Predictor":
         directory = self._store.fetch(version, None, self._cache)
-        from slipway.predictor import REPLAY_TOKENS, load_predictor  # at a start, while the files arrive
-
         try:
             with self._scratch.at_risk(self._store.model, version):
-                return load_predictor(directory, threads=function_vcpus(), replay_tokens=REPLAY_TOKENS)
+                return load_predictor(
+                    directory,
+                    threads=function_vcpus(),
+                    replay_tokens=REPLAY_TOKENS,
+                    niceness=_NICENESS if self._open else 0,
+                )
         except ArtifactError:
             remove(directory)  # the next try downloads it again
             raise

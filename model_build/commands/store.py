@@ -125,7 +125,7 @@ def predict(
     """Classify texts here, with a built artifact or with the version that is live."""
     from slipway.answers import answer as answers_of
     from slipway.dialects import v1
-    from slipway.predictor import load_predictor
+    from slipway.loading import load_predictor
     from slipway.requests import Parameters, read_text
 
     for position, text in enumerate(texts):

@@ -13,7 +13,7 @@ from model_build.sections import DistilConfig
 from model_build.training.rows import Targets, shares
 from slipway.artifact import Task
 from slipway.encoding import TokenIds
-from slipway.predictor import Network
+from slipway.network import Network
 from slipway.probabilities import Logits, sigmoid, softmax
 
 

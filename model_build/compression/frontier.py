@@ -25,7 +25,7 @@ from model_build.training.rows import Rows
 from slipway.artifact import Task
 from slipway.encoding import TokenIds
 from slipway.errors import GateFailed
-from slipway.predictor import Network
+from slipway.network import Network
 from slipway.probabilities import Logits
 
 BATCH = 32

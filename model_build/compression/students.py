@@ -29,7 +29,7 @@ from model_build.training.trainer import OnCheck, dev_score
 from model_build.training.trimming import trim_embeddings, trim_tokenizer
 from model_build.training.vectors import token_vectors
 from slipway.encoding import Encoder
-from slipway.predictor import Network
+from slipway.network import Network
 
 _SCORED_TEXTS = 2_000  # of dev, for each set of layers that is tried
 _PRUNING_TEXTS = 512

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from slipway.predictor import Network
+from slipway.network import Network
 
 
 def main(graph: str, pad_id: str, given: str, found: str) -> None:

@@ -18,7 +18,7 @@ from model_build.evaluation.metrics import Counts, count, is_right
 from model_build.evaluation.quality import confidence, name_labels, shorten
 from slipway.artifact import VARIANTS, Manifest, Task, Variant, read_manifest, serving_files
 from slipway.errors import BuildError
-from slipway.predictor import load_predictor
+from slipway.loading import load_predictor
 
 FLIPS = 500  # that are listed; all are counted
 _KINDS = ("newly wrong", "newly right", "still wrong")

@@ -18,7 +18,7 @@ from model_build.training.rows import Targets
 from slipway.artifact import VARIANTS, Task, Variant, model_file
 from slipway.drift.bins import UNKNOWN_EDGES, Bins
 from slipway.encoding import Encoded, Encoder, TokenIds
-from slipway.predictor import Network
+from slipway.network import Network
 from slipway.probabilities import Logits
 
 _ROUNDS = 5

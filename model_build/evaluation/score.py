@@ -11,7 +11,7 @@ from model_build.data.labelled import read_labelled
 from model_build.evaluation.metrics import summary
 from slipway.artifact import Variant
 from slipway.errors import BuildError
-from slipway.predictor import load_predictor
+from slipway.loading import load_predictor
 
 
 def score_artifact(directory: Path, config: BuildConfig, *, split: str, variant: str | None) -> dict[str, float]:

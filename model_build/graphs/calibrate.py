@@ -18,7 +18,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from model_build.graphs.export import save
-from slipway.predictor import open_session
+from slipway.network import open_session
 
 Matrix = npt.NDArray[np.float32]
 

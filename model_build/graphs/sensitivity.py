@@ -21,7 +21,7 @@ from model_build.graphs.export import save
 from model_build.graphs.quantize import Integers, product_weights, quantize_rows
 from slipway.artifact import Task
 from slipway.encoding import TokenIds
-from slipway.predictor import Network
+from slipway.network import Network
 from slipway.probabilities import Logits
 
 _MOST_KEPT = 0.5  # of the products: with more in float32, int8 is no gain

@@ -13,7 +13,8 @@ from statistics import median
 
 from slipway.encoding import Encoder
 from slipway.errors import BuildError
-from slipway.predictor import Predictor, load_predictor
+from slipway.loading import load_predictor
+from slipway.predictor import Predictor
 
 # The handler beyond tokenizer, session.run and predictor: docs/benchmarks.md (c), 0.584 - 0.231 ms on 2026-11-26.
 OVERHEAD_MS = 0.36

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from slipway.artifact import Task
 from slipway.encoding import TokenIds
-from slipway.predictor import pad
+from slipway.network import pad
 
 Targets = npt.NDArray[Any]
 

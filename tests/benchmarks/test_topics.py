@@ -12,7 +12,7 @@ from benchmarks.measure import Skipped
 from benchmarks.options import Options
 from benchmarks.peers.roster import OURS, SMALL
 from benchmarks.tables import Measured, Result
-from slipway.predictor import CPU
+from slipway.network import CPU
 
 
 def run(topic: str, options: Options) -> Measured:

@@ -9,7 +9,8 @@ from functions.endpoint import engine as engines
 from functions.endpoint.engine import Engine, open_engine, warm_up
 from slipway.artifact import read_manifest
 from slipway.errors import ArtifactError, ModelUnavailable, SettingsError
-from slipway.predictor import CPU, GPU, load_predictor
+from slipway.loading import load_predictor
+from slipway.network import CPU, GPU
 from slipway.settings.endpoint import EndpointSettings
 from tests.conftest import tiny_rows
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from slipway.errors import SlipwayError
-from slipway.predictor import load_predictor
+from slipway.loading import load_predictor
 from slipway.store import Store
 from tests.faults.outcomes import Outcome, arranged, require_hits
 from tests.faults.proxy import Fault

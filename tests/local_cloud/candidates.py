@@ -12,7 +12,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from slipway.artifact import MANIFEST, describe_file, model_file, read_manifest
-from slipway.predictor import load_predictor
+from slipway.loading import load_predictor
 
 _LONG = 12  # tokens, from which the crashing candidate crashes; the golden examples that a load replays are shorter
 _WIDTH = 128  # of the products that do nothing but take time

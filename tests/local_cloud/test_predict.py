@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from infra.local_cloud import Outputs
-from slipway.predictor import load_predictor
+from slipway.loading import load_predictor
 from tests.local_cloud.client import get, post, predict
 
 TEXTS = ["good film", "the plot was awful dull boring", "Ünïcödé 中文 👩🏽‍🚀", "the film " * 100]

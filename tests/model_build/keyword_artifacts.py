@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from model_build.package import golden_examples, seal
 from slipway.artifact import TOKENIZER, VARIANTS, Task, model_file
 from slipway.encoding import Encoder
-from slipway.predictor import Network
+from slipway.network import Network
 
 MAX_TOKENS = 16
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]"]

@@ -14,7 +14,8 @@ from model_build.gates import Gate
 from model_build.package import code_revision, describe_files, file_sizes, seal
 from slipway.artifact import MODEL_NAME, VARIANTS, VERSION, Variant, describe_file, read_manifest, verify_files
 from slipway.errors import ArtifactError
-from slipway.predictor import Predictor, load_predictor
+from slipway.loading import load_predictor
+from slipway.predictor import Predictor
 from tests.conftest import tiny_rows
 from tests.model_build.conftest import Run
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from model_build.pipeline import can_spell
 from slipway.artifact import read_manifest
 from slipway.encoding import Encoder
-from slipway.predictor import load_predictor
+from slipway.loading import load_predictor
 from tests.conftest import tiny_rows, write_tiny_base, write_tiny_config
 from tests.model_build.conftest import Run, assert_refused
 

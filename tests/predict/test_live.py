@@ -12,10 +12,12 @@ import boto3
 import pytest
 from aws_lambda_powertools import Logger
 
+from functions.predict import loading
 from functions.predict.live import LiveModel
 from functions.predict.scratch import Scratch
 from slipway.artifact import serving_files
 from slipway.errors import ModelUnavailable, StoreError, UnknownResource
+from slipway.loading import load_predictor
 from slipway.releases import Live
 from slipway.settings import Settings
 from slipway.store import Store
@@ -112,6 +114,27 @@ def test_a_fresh_answer_of_the_store_is_not_asked_for_again(
     clock.advance(9.9)
     models.current()
     assert not store.asked.is_set()
+
+
+def test_a_start_is_in_a_hurry_and_a_load_beside_a_version_that_answers_is_not(
+    models: LiveModel,
+    store: Store,
+    promoted: str,
+    second: str,
+    clock: Any,
+    settled: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = []
+    monkeypatch.setattr(
+        loading, "load_predictor", lambda *a, **k: given.append(k["niceness"]) or load_predictor(*a, **k)
+    )
+    models.current()
+    _promote(store, second)
+    clock.advance(STALE)
+    assert _version(models) == second
+    settled()
+    assert given == [0, 10]
 
 
 def test_a_promotion_is_picked_up_in_the_background_while_the_old_version_answers(

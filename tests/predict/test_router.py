@@ -17,7 +17,8 @@ from functions.predict.routes import Service
 from functions.predict.shadowing import Shadowing
 from slipway.answers import answer
 from slipway.dialects import v1
-from slipway.predictor import Predictor, load_predictor
+from slipway.loading import load_predictor
+from slipway.predictor import Predictor
 from slipway.requests import Limits, Parameters, PredictRequest
 from slipway.settings import Settings
 from tests.predict.conftest import Clock

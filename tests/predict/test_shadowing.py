@@ -13,7 +13,8 @@ from aws_lambda_powertools import Logger
 
 from functions.predict.shadowing import QUEUE, Shadowing
 from slipway.encoding import Encoded
-from slipway.predictor import Predictor, load_predictor
+from slipway.loading import load_predictor
+from slipway.predictor import Predictor
 
 POSITIVE, NEGATIVE = "a superb lovely great film", "the plot was awful dull poor"
 SECRET = "Zx9secretQw"

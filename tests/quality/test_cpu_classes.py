@@ -14,7 +14,8 @@ import pytest
 from model_build.cpu_classes.arm64 import guest_command, guest_environment
 from model_build.cpu_classes.emulate import AVX2_CPU, EMULATORS, emulated_logits, require_emulators
 from model_build.cpu_classes.root import make_root
-from slipway.predictor import Network, load_predictor
+from slipway.loading import load_predictor
+from slipway.network import Network
 from tests.conftest import tiny_rows
 
 pytestmark = pytest.mark.slow

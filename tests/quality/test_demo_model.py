@@ -11,7 +11,7 @@ import pytest
 
 from infra.local_cloud.tools import ROOT
 from slipway.artifact import Manifest, read_manifest, verify_files
-from slipway.predictor import load_predictor
+from slipway.loading import load_predictor
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from slipway.artifact import MANIFEST, describe_file, read_manifest
-from slipway.predictor import Predictor, load_predictor
+from slipway.loading import load_predictor
+from slipway.predictor import Predictor
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ def test_torch_and_its_kin_are_imported_only_by_model_build(path: Path) -> None:
 @pytest.mark.parametrize(
     ("package", "only"),
     [
-        ("onnxruntime", ["predictor.py"]),
+        ("onnxruntime", ["network.py"]),
         ("boto3", ["cloudwatch.py", "calls.py", "invoking.py", "objects.py", "workflows.py"]),
         ("botocore", ["credentials.py", "cloudwatch.py", "calls.py", "invoking.py", "objects.py", "workflows.py"]),
         ("obstore", ["quick_objects.py"]),

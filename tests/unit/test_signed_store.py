@@ -12,7 +12,7 @@ from model_build.signing import Signer, make_key, open_signer
 from slipway import spark
 from slipway.artifact import MANIFEST, read_manifest
 from slipway.errors import ArtifactError, Conflict, SettingsError
-from slipway.predictor import load_predictor
+from slipway.loading import load_predictor
 from slipway.signatures import SIGNATURE
 from slipway.store import Store
 from tests.conftest import BUCKET

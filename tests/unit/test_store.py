@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from slipway.artifact import MANIFEST, read_manifest, serving_files
 from slipway.errors import ArtifactError, Conflict, StoreError, UnknownVersion
-from slipway.predictor import load_predictor
+from slipway.loading import load_predictor
 from slipway.releases import Canary, Live, Shadow
 from slipway.store import Store
 

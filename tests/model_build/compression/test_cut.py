@@ -13,7 +13,7 @@ from model_build.recipe import Step
 from model_build.sections import NetworkConfig
 from model_build.training.networks import Classifier, EncoderClassifier, build_network
 from slipway.errors import BuildError
-from slipway.predictor import Network
+from slipway.network import Network
 from tests.model_build.conftest import PAD, WORDS, make_network, random_rows, torch_answers
 
 

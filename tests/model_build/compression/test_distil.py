@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from model_build.compression.distil import soft_targets, teacher_logits
 from model_build.sections import DistilConfig
-from slipway.predictor import Network
+from slipway.network import Network
 from slipway.probabilities import softmax
 from tests.model_build.conftest import PAD, random_rows
 

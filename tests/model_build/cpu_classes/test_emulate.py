@@ -16,7 +16,8 @@ from model_build.cpu_classes.arm64 import root_directory
 from model_build.cpu_classes.emulate import EMULATORS, emulated_logits, require_emulators, texts_to_emulate
 from slipway.encoding import TokenIds
 from slipway.errors import BuildError
-from slipway.predictor import Network, load_predictor
+from slipway.loading import load_predictor
+from slipway.network import Network
 from tests.conftest import tiny_rows
 from tests.model_build.conftest import Run, assert_refused
 

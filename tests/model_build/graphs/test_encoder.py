@@ -12,7 +12,7 @@ from transformers import AutoConfig
 from model_build.graphs.encoder import supports
 from model_build.graphs.export import save, to_onnx
 from model_build.training.networks import EncoderClassifier
-from slipway.predictor import Network, pad
+from slipway.network import Network, pad
 from tests.model_build.conftest import PAD, make_network, random_rows, torch_answers
 
 LENGTHS = [2, 3, 7, 7, 31, 64]

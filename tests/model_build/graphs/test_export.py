@@ -9,7 +9,7 @@ import pytest
 
 from model_build.graphs.export import save, to_onnx
 from model_build.training.networks import EncoderClassifier
-from slipway.predictor import Network
+from slipway.network import Network
 from tests.model_build.conftest import PAD, initializers, make_network, random_rows, torch_answers
 
 LENGTHS = [2, 3, 9, 9, 31, 60]

@@ -21,7 +21,7 @@ from model_build.graphs.fuse import fuse_for_gpu, to_float16
 from model_build.sections import NetworkConfig
 from model_build.training.networks import EncoderClassifier, build_network
 from slipway.encoding import TokenIds
-from slipway.predictor import Network, pad
+from slipway.network import Network, pad
 from tests.model_build.conftest import PAD, WORDS, make_network, random_rows
 
 LENGTHS = [1, 2, 3, 7, 7, 31, 64]

@@ -9,7 +9,7 @@ from model_build.graphs.export import save, to_onnx
 from model_build.graphs.precision import to_precision
 from model_build.sections import NetworkConfig, Precision
 from model_build.training.networks import Classifier, EncoderClassifier, build_network
-from slipway.predictor import Network
+from slipway.network import Network
 from tests.model_build.conftest import PAD, WORDS, random_rows, torch_answers
 
 ROWS = random_rows(2, [*range(3, 35)])

@@ -15,7 +15,7 @@ from model_build.graphs.calibrate import observe
 from model_build.graphs.encoder import IR_VERSION, MICROSOFT, OPSETS
 from model_build.graphs.export import save
 from model_build.graphs.quantize import WEIGHT_MAX, column_scales, quantize_rows
-from slipway.predictor import Network, open_session
+from slipway.network import Network, open_session
 from tests.model_build.conftest import PAD, WORDS, initializers, random_rows
 
 INT8 = ["int8", "fixed"]

@@ -7,7 +7,8 @@ import pytest
 from model_build.reporting.cost_work import measure_here, texts_of
 from slipway.artifact import read_manifest
 from slipway.errors import ArtifactError, BuildError
-from slipway.predictor import Predictor, load_predictor
+from slipway.loading import load_predictor
+from slipway.predictor import Predictor
 from tests.model_build.keyword_artifacts import MAX_TOKENS, write_artifact
 
 

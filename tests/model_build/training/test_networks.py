@@ -10,7 +10,7 @@ from model_build.config import NetworkConfig
 from model_build.graphs.export import save, to_onnx
 from model_build.training.networks import Classifier, EncoderClassifier, build_network
 from slipway.errors import BuildError
-from slipway.predictor import Network, pad
+from slipway.network import Network, pad
 from tests.model_build.conftest import PAD, WORDS, random_rows, torch_answers
 
 

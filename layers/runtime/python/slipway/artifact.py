@@ -10,8 +10,11 @@ A version is ``<UTC time>-<first 12 hex digits of the manifest's digest>``; the 
 
 import hashlib
 import json
+import os
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass, field, fields
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -185,10 +188,14 @@ def canonical_json(content: object) -> bytes:
 
 
 def describe_file(path: Path) -> FileEntry:
-    """Read ``path`` once and return its checksum and size."""
+    """Read ``path`` once and return its checksum and size.
+
+    In one go, which lets other threads run meanwhile; in parts, each would wait for a thread that imports something.
+    """
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileEntry(sha256=digest, size=path.stat().st_size)
+        size = os.fstat(file.fileno()).st_size
+        with mmap(file.fileno(), 0, access=ACCESS_READ) if size else nullcontext(b"") as content:
+            return FileEntry(sha256=hashlib.sha256(content).hexdigest(), size=size)
 
 
 def read_manifest(directory: Path) -> Manifest:

@@ -20,7 +20,8 @@ from slipway.batch.job import PREFIX, Request, added_columns, plain_name
 from slipway.batch.rows import BrokenRow, checked_text
 from slipway.batch.scoring import WINDOW
 from slipway.errors import BatchError, StoreError
-from slipway.predictor import Predictor, load_predictor
+from slipway.loading import load_predictor
+from slipway.predictor import Predictor
 from slipway.requests import Parameters
 from slipway.signatures import check_directory, read_keys
 

@@ -25,7 +25,8 @@ from slipway.batch.planning import plan
 from slipway.batch.scoring import score
 from slipway.batch.sources import FileSource
 from slipway.errors import BatchError
-from slipway.predictor import Predictor, load_predictor
+from slipway.loading import load_predictor
+from slipway.predictor import Predictor
 
 _TICK = 0.25  # seconds between two looks at what is done
 
