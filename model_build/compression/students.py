@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -165,7 +165,7 @@ class Workshop:
         gold = dataset.splits["train"].targets()
         targets = soft_targets(logits, gold, config.distil, labels=len(dataset.labels), task=dataset.task)
         rows = Rows(tokens, targets, len(dataset.labels), dataset.task)
-        return self._train(made, rows, settings, stage, softness=config.distil.temperature)
+        return self._train(made, rows, settings, stage, softness=config.distil.temperature, chosen_by="loss")
 
     def _taught(self, encoder: Encoder) -> Joined:
         """Tokens of all texts that teachers judge, the labelled ones first."""
@@ -190,6 +190,7 @@ class Workshop:
         stage: str,
         *,
         softness: float = 1.0,
+        chosen_by: Literal["score", "loss"] = "score",
         on_check: OnCheck | None = None,
     ) -> Trained:
         name = _file_name(stage)
@@ -201,6 +202,7 @@ class Workshop:
             directory=self.work / name,
             stage=stage,
             softness=softness,
+            chosen_by=chosen_by,
             scalars=self.scalars / name if self.scalars else None,
         )
         return replace(made, report={"stage": stage} | train_once(training, self.console, on_check))

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -40,6 +40,9 @@ _SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with
 class Training:
     """What is trained on what, and where its files go. ``softness`` is the temperature of distillation.
 
+    ``chosen_by`` says which checkpoint is kept: that of the best dev score, or of the lowest dev loss. A network that
+    learns labels grows overconfident, and its loss rises while it still gets better; one that learns shares does not,
+    and its loss tells apart what few dev texts cannot.
     ``directory`` holds checkpoints and, at the end, ``trained.pt``; ``scalars`` is for TensorBoard.
     """
 
@@ -50,13 +53,14 @@ class Training:
     directory: Path
     stage: str = "training"
     softness: float = 1.0
+    chosen_by: Literal["score", "loss"] = "score"
     scalars: Path | None = None
 
 
 def train_once(training: Training, console: Console, on_check: OnCheck | None = None) -> dict[str, Any]:
     """Train in place, unless ``directory`` holds the weights of a training that ended: then those.
 
-    Returns what happened. The weights of the best dev score are kept. A training that was killed goes on from its last
+    Returns what happened. The weights of the best checkpoint are kept. A training that was killed goes on from its last
     complete checkpoint. Raises BuildError if the training diverges.
     """
     finished = training.directory / "trained.pt"
@@ -104,7 +108,7 @@ def fit(training: Training, console: Console, on_check: OnCheck | None = None) -
     return {
         "epochs": round(float(trainer.state.epoch or 0), 2),
         "steps": trainer.state.global_step,
-        "best_dev_score": trainer.state.best_metric,
+        "best_dev_score": _score_at(trainer.state.best_global_step, trainer.state.log_history),
         "precision": "bf16" if trainer.args.bf16 else "fp32",
         "processes": trainer.args.world_size,
         "resumed_at_step": int(resumed.name.rpartition("-")[2]) if resumed else 0,
@@ -193,7 +197,8 @@ def _arguments(training: Training, checkpoints: Path) -> TrainingArguments:
         save_steps=check,
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model="score",
+        metric_for_best_model=training.chosen_by,
+        greater_is_better=training.chosen_by == "score",
         logging_steps=max(1, min(10, check)),
         disable_tqdm=True,
         report_to="none",
@@ -202,6 +207,10 @@ def _arguments(training: Training, checkpoints: Path) -> TrainingArguments:
         label_names=["labels"],
         seed=config.seed,
     )
+
+
+def _score_at(step: int, log: Sequence[dict[str, Any]]) -> float:
+    return float(next(entry["eval_score"] for entry in log if entry["step"] == step and "eval_score" in entry))
 
 
 def _history(log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -170,6 +170,18 @@ def test_the_weights_of_the_best_check_are_kept_even_if_later_ones_are_worse(
     assert max(row["dev"] for row in report["history"] if "dev" in row) == report["best_dev_score"]
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_where_the_loss_chooses_the_weights_of_the_lowest_are_kept(tiny_base: Path, tmp_path: Path, seed: int) -> None:
+    training = dataclasses.replace(fresh(tiny_base, tmp_path, epochs=6), chosen_by="loss")
+    report = fit(dataclasses.replace(training, config=training.config.model_copy(update={"seed": seed})), console())
+    logits = answers(training.network, tiny_base, TEXTS["dev"])
+    chances = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    loss = -np.log(chances[np.arange(len(logits)), TARGETS["dev"]]).mean()
+    best = min((row for row in report["history"] if "dev_loss" in row), key=lambda row: row["dev_loss"])
+    assert loss == pytest.approx(best["dev_loss"], rel=0.05, abs=0.01)  # it was measured in bf16
+    assert report["best_dev_score"] == best["dev"]
+
+
 def test_training_learns_reports_and_leaves_a_float32_network_in_evaluation_mode(
     tiny_base: Path, tmp_path: Path
 ) -> None:
