@@ -100,7 +100,8 @@ def fit(training: Training, console: Console, on_check: OnCheck | None = None) -
     network = training.network
     trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)  # or forward would stay under autocast
     network.to("cpu").eval()
-    if not all(bool(torch.isfinite(weight).all()) for weight in network.parameters()):
+    best = trainer.state.best_global_step
+    if best is None or not all(bool(torch.isfinite(weight).all()) for weight in network.parameters()):
         raise BuildError(
             "The training diverged: weights are no numbers any more.",
             remedy=f"Lower train.learning_rate, which is {training.config.learning_rate:g}.",
@@ -108,7 +109,7 @@ def fit(training: Training, console: Console, on_check: OnCheck | None = None) -
     return {
         "epochs": round(float(trainer.state.epoch or 0), 2),
         "steps": trainer.state.global_step,
-        "best_dev_score": _score_at(trainer.state.best_global_step, trainer.state.log_history),
+        "best_dev_score": _score_at(best, trainer.state.log_history),
         "precision": "bf16" if trainer.args.bf16 else "fp32",
         "processes": trainer.args.world_size,
         "resumed_at_step": int(resumed.name.rpartition("-")[2]) if resumed else 0,
