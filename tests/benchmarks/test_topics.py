@@ -75,7 +75,7 @@ def test_throughput(options: Options, no_other_venvs: None) -> None:
 @pytest.mark.slow
 def test_cold_start(options: Options) -> None:
     measured = run("cold_start", options)
-    assert len(rows(measured)) == 7
+    assert len(rows(measured)) == 9
     assert {"imports", "session", "first answer", "together"} <= set(rows(measured, 1))
     assert "numpy" in rows(measured, 2)
 
