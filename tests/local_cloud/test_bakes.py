@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,12 +64,8 @@ def test_a_bad_candidate_is_withdrawn_by_itself_with_the_reason_and_no_request_f
     promote: Callable[..., None],
 ) -> None:
     reasons = {"swapped": "got another label", "slow": "times as long", "crashing": "failed"}
-    if fault == "slow":
-        artifact, _ = candidates.slow(tiny_artifact, tmp_path / fault, LONG)
-    else:
-        artifact = {"swapped": candidates.swapped, "crashing": candidates.crashing}[fault](
-            tiny_artifact, tmp_path / fault
-        )
+    make = {"swapped": candidates.swapped, "slow": partial(candidates.slow, text=LONG), "crashing": candidates.crashing}
+    artifact = make[fault](tiny_artifact, tmp_path / fault)
     candidate = model_store.publish(artifact)
     model_store.promote(first, by="test", why=f"before {fault}")
     with load_on(outputs, requests=(("good film",), (LONG,))) as load:
