@@ -17,7 +17,7 @@ from benchmarks.options import ROOT, Options
 from benchmarks.peers.roster import Entry, single_texts, start
 from benchmarks.tables import Measured, Table, megabytes
 from benchmarks.texts import Texts
-from slipway.artifact import MANIFEST, serving_files
+from slipway.artifact import MANIFEST, read_manifest
 
 _FUNCTION = ROOT / "functions/predict"
 
@@ -64,7 +64,8 @@ def _resident(entry: Entry, options: Options, calls: list[list[str]]) -> dict[st
 
 def _disk(options: Options) -> Table:
     needed = _function_packages()
-    model = sum((options.artifact / name).stat().st_size for name in (MANIFEST, *serving_files("int8")))
+    served = (MANIFEST, *read_manifest(options.artifact).serving_files("int8"))
+    model = sum((options.artifact / name).stat().st_size for name in served)
     bare, naive = with_dependencies(["onnxruntime", "tokenizers"]), with_dependencies(["torch", "transformers"])
     base = sum(path.stat().st_size for path in options.base.rglob("*") if path.is_file())
     rows: list[tuple[str, int, int]] = [

@@ -23,7 +23,7 @@ _MISSING = b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>NoSuchKey</Code>
 
 def fill(folder: Path, bucket: str, artifact: Path) -> str:
     """Lay the artifact out as a published and promoted version that serves int8; its model's name."""
-    from slipway.artifact import MANIFEST, read_manifest, serving_files
+    from slipway.artifact import MANIFEST, read_manifest
     from slipway.releases import new_live
 
     built = read_manifest(artifact)
@@ -32,7 +32,7 @@ def fill(folder: Path, bucket: str, artifact: Path) -> str:
     shutil.rmtree(model, ignore_errors=True)
     version = model / manifest.version
     version.mkdir(parents=True)
-    for name in serving_files("int8"):
+    for name in manifest.serving_files():
         (version / name).symlink_to(artifact.resolve() / name)
     (version / MANIFEST).write_bytes(manifest.to_json())
     live = new_live(manifest.version, "promote", by="benchmarks", why="measured", after=None)

@@ -14,7 +14,7 @@ from model_build.data.suspects import Suspect, find_suspects
 from model_build.evaluation.evaluate import Evaluation, baseline, evaluate, measure_speed
 from model_build.fingerprint import build_fingerprint
 from model_build.stages import Build, Prepared, Shipped
-from slipway.artifact import TOKENIZER, Variant, model_file
+from slipway.artifact import Variant, model_file
 from slipway.encoding import Encoder
 from slipway.errors import BuildError
 
@@ -106,7 +106,7 @@ def export(run: Build, shipped: Shipped, prepared: Prepared) -> Path:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     encoder = shipped.trained.encoder
-    save_tokenizer(encoder.tokenizer, draft / TOKENIZER)
+    save_tokenizer(encoder.tokenizer, draft)
     fp32 = to_onnx(shipped.trained.network)
     quantized = "rows" if shipped.precision == "fp32" else shipped.precision
     calibration = calibration_tokens(prepared, shipped.trained)

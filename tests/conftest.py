@@ -59,7 +59,7 @@ def write_tiny_base(directory: Path, *, model_type: str = "bert") -> Path:
 
     vocabulary = [*_SPECIAL, *_FILLERS, *_WORDS["positive"], *_WORDS["negative"]]
     vocabulary += [f"filler{i}" for i in range(1_100)]  # large enough for the embedding table to be quantized
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(vocabulary)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(

@@ -1,6 +1,6 @@
-"""The least that answers a text: our files opened by the two libraries, nothing checked: ``ARTIFACT TEXT``.
+"""The least that answers a text: our files, opened as the two libraries do by themselves: ``ARTIFACT TEXT``.
 
-What is between this and our predictor is ours: checksums, golden examples, the manifest, what we import.
+What our predictor does beyond it is verify: checksums, golden examples, the manifest.
 """
 # ruff: noqa: E402  as in predictor.py
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from functions.predict.loading import LABELS
-from slipway.artifact import serving_files
 from slipway.releases import Live
 
 if TYPE_CHECKING:
@@ -49,4 +48,4 @@ def labels_of(pointer: Live) -> dict[str, str]:
 def size_of(predictor: "Predictor") -> int:
     """Bytes of the files that it opened."""
     manifest = predictor.manifest
-    return sum(manifest.files[name].size for name in serving_files(manifest.serve))
+    return sum(manifest.files[name].size for name in manifest.serving_files())

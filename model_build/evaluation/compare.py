@@ -16,7 +16,7 @@ from model_build.evaluation.comparison import Comparison, Side
 from model_build.evaluation.intervals import difference_interval, mcnemar
 from model_build.evaluation.metrics import Counts, count, is_right
 from model_build.evaluation.quality import confidence, name_labels, shorten
-from slipway.artifact import VARIANTS, Manifest, Task, Variant, read_manifest, serving_files
+from slipway.artifact import VARIANTS, Manifest, Task, Variant, read_manifest
 from slipway.errors import BuildError
 from slipway.loading import load_predictor
 
@@ -85,7 +85,7 @@ def _side(path: Path, manifest: Manifest, variant: Variant, answered: _Answered)
         variant=variant,
         accuracy=float(answered.right.mean()),
         macro_f1=float(answered.counts.macro(answered.counts.f1())),
-        megabytes=round(sum(manifest.files[name].size for name in serving_files(variant)) / 1e6, 3),
+        megabytes=round(sum(manifest.files[name].size for name in manifest.serving_files(variant)) / 1e6, 3),
         ms_alone=speed.get("ms_alone"),
         ms_packed=speed.get("ms_packed"),
     )

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
 from transformers import AutoTokenizer
 from transformers.utils import logging
 
 from model_build.locations import local_path
+from slipway.artifact import TOKENIZER, VOCABULARY
+from slipway.encoding import read_quickly
 from slipway.errors import BuildError
 
 
@@ -39,11 +42,16 @@ def load_tokenizer(base: str) -> tuple[Tokenizer, int]:
     return tokenizer.backend_tokenizer, int(tokenizer.pad_token_id)
 
 
-def save_tokenizer(tokenizer: Tokenizer, path: Path) -> None:
-    """Write ``tokenizer.json`` as serving reads it: no padding, no truncation."""
+def save_tokenizer(tokenizer: Tokenizer, directory: Path) -> None:
+    """Write ``tokenizer.json`` without padding and truncation, and ``vocab.txt`` if that gives the same again."""
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    path, words = directory / TOKENIZER, directory / VOCABULARY
     tokenizer.save(str(path), pretty=False)
+    if isinstance(tokenizer.model, WordPiece):
+        tokenizer.model.save(str(directory))
+        if read_quickly(path, words).to_str() != tokenizer.to_str():
+            words.unlink()
 
 
 def _remedy(known: bool) -> str:

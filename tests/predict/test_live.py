@@ -15,7 +15,6 @@ from aws_lambda_powertools import Logger
 from functions.predict import loading
 from functions.predict.live import LiveModel
 from functions.predict.scratch import Scratch
-from slipway.artifact import serving_files
 from slipway.errors import ModelUnavailable, StoreError, UnknownResource
 from slipway.loading import load_predictor
 from slipway.releases import Live
@@ -720,7 +719,7 @@ def test_bytes_are_those_of_the_files_of_every_version_in_memory(
     sizes = {}
     for version in (promoted, second, third := another(3)):
         manifest = store.manifest(version)
-        sizes[version] = sum(manifest.files[name].size for name in serving_files(manifest.serve))
+        sizes[version] = sum(manifest.files[name].size for name in manifest.serving_files())
     assert models.bytes() == 0
     models.current()
     assert models.bytes() == sizes[promoted]

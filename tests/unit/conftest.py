@@ -30,7 +30,7 @@ def reseal() -> Callable[..., Path]:
 
     def sealed(directory: Path, **changes: Any) -> Path:
         manifest = read_manifest(directory)
-        files = {name: describe_file(directory / name) for name in manifest.files}
+        files = {name: describe_file(directory / name) for name in manifest.files if (directory / name).exists()}
         changed = dataclasses.replace(manifest, version="", files=files, **changes)
         (directory / MANIFEST).write_bytes(changed.to_json())
         return directory

@@ -12,15 +12,16 @@ import pytest
 from onnx import TensorProto, helper
 
 from slipway import network
-from slipway.artifact import TOKENIZER, Golden, model_file, read_manifest, serving_files, weights_file
+from slipway.artifact import TOKENIZER, VOCABULARY, Golden, model_file, read_manifest, weights_file
 from slipway.errors import ArtifactError, DamagedArtifact
 from slipway.loading import load_predictor
 from slipway.predictor import Predictor
 
 Reseal = Callable[..., Path]
+SERVED = ("tokenizer.json", "vocab.txt", "model.int8.onnx", "model.int8.onnx.data")
 
 
-@pytest.mark.parametrize("name", [*serving_files("int8"), "manifest.json"])
+@pytest.mark.parametrize("name", [*SERVED, "manifest.json"])
 def test_a_file_missing_at_load_is_named(artifact: Path, name: str) -> None:
     (artifact / name).unlink()
     with pytest.raises(ArtifactError, match=name.replace(".", r"\.")):
@@ -28,7 +29,7 @@ def test_a_file_missing_at_load_is_named(artifact: Path, name: str) -> None:
 
 
 def test_files_of_other_variants_are_not_needed(artifact: Path) -> None:
-    for name in {*read_manifest(artifact).files} - {*serving_files("int8")}:
+    for name in {*read_manifest(artifact).files} - {*SERVED}:
         (artifact / name).unlink()
     load_predictor(artifact)
 
@@ -61,7 +62,7 @@ def test_weights_that_changed_are_named_though_they_are_verified_beside_the_sess
         load_predictor(artifact)
 
 
-@pytest.mark.parametrize("name", [TOKENIZER, model_file("int8")])
+@pytest.mark.parametrize("name", [TOKENIZER, VOCABULARY, model_file("int8")])
 def test_what_is_parsed_is_verified_before(artifact: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "open_session", lambda *_: pytest.fail("a session was opened"))
     (artifact / name).write_bytes((artifact / name).read_bytes() + b" ")
@@ -108,14 +109,30 @@ def test_weights_of_zeros_are_refused_by_the_golden_examples(artifact: Path, res
 def test_the_graph_of_another_version_is_refused_by_the_golden_examples(
     artifact: Path, second_artifact: Path, reseal: Reseal
 ) -> None:
-    for name in serving_files("int8")[1:]:
+    for name in SERVED[1:]:
         shutil.copy(second_artifact / name, artifact / name)
     golden = [g._replace(probabilities={"int8": g.probabilities["int8"][::-1]}) for g in read_manifest(artifact).golden]
     with pytest.raises(ArtifactError, match="does not reproduce"):
         load_predictor(reseal(artifact, golden=golden))
 
 
-def test_another_tokenizer_is_refused_by_the_golden_examples(artifact: Path, reseal: Reseal) -> None:
+def test_other_words_are_refused_by_the_golden_examples(artifact: Path, reseal: Reseal) -> None:
+    """The encoder of the artifact as it was is in memory, and is not taken for theirs."""
+    before = load_predictor(artifact)
+    path = artifact / VOCABULARY
+    words = path.read_text().split("\n")
+    path.write_text("\n".join("movie" if word == "film" else word for word in words))
+    with pytest.raises(ArtifactError, match=r"^tokenizer\.json .* token ids differ"):
+        load_predictor(reseal(artifact))
+    assert before.predict(["good film"])
+
+
+def test_an_artifact_without_a_file_of_words_answers_alike(artifact: Path, reseal: Reseal) -> None:
+    """As of a release that wrote none; then the tokenizer's own file counts."""
+    before = load_predictor(artifact).predict(["a good film 🎬 \0"])
+    (artifact / VOCABULARY).unlink()
+    found = load_predictor(reseal(artifact)).predict(["a good film 🎬 \0"])
+    assert (found[0].logits == before[0].logits).all()
     path = artifact / TOKENIZER
     path.write_text(path.read_text().replace('"film"', '"movie"'))
     with pytest.raises(ArtifactError, match=r"^tokenizer\.json .* token ids differ"):

@@ -19,13 +19,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from slipway.artifact import MANIFEST, read_manifest, serving_files
+from slipway.artifact import MANIFEST, read_manifest
 from slipway.errors import ArtifactError, Conflict, StoreError, UnknownVersion
 from slipway.loading import load_predictor
 from slipway.releases import Canary, Live, Shadow
 from slipway.store import Store
 
 PREFIX = "models/demo/"
+SERVED = ("tokenizer.json", "vocab.txt", "model.int8.onnx", "model.int8.onnx.data")
 A, B, C, D = (f"2026112{day}T120000Z-{'abcd'[day] * 12}" for day in range(4))
 
 
@@ -33,9 +34,15 @@ class Wire:
     """An S3 client that lets a test act before or after one call, as another process or a bad network would."""
 
     def __init__(
-        self, operation: str, key: str, *, before: Callable[[], None] | None = None, lost: bool = False
+        self,
+        operation: str,
+        key: str,
+        *,
+        before: Callable[[], None] | None = None,
+        lost: bool = False,
+        client: Any = None,
     ) -> None:
-        self._client = boto3.client("s3")
+        self._client = client or boto3.client("s3")
         self._operation, self._key = operation, key
         self._before, self._lost = before, lost
 
@@ -125,7 +132,7 @@ def test_versions_come_oldest_first(store: Store, tiny_artifact: Path, second_ar
     assert store.versions() == sorted(published)
 
 
-@pytest.mark.parametrize("name", [*serving_files("int8"), "card.md", MANIFEST])
+@pytest.mark.parametrize("name", [*SERVED, "card.md", MANIFEST])
 def test_a_killed_publish_is_no_version_and_is_completed_by_publishing_again(
     bucket: str, tiny_artifact: Path, name: str
 ) -> None:
@@ -639,7 +646,7 @@ def test_a_fetched_version_can_be_loaded_and_is_fetched_once(store: Store, tiny_
     version = store.publish(tiny_artifact)
     directory = store.fetch(version, "int8", tmp_path / "cache")
     assert directory == tmp_path / "cache" / version
-    assert sorted(path.name for path in directory.iterdir()) == sorted([*serving_files("int8"), MANIFEST])
+    assert sorted(path.name for path in directory.iterdir()) == sorted([*SERVED, MANIFEST])
     load_predictor(directory)
     for key in _keys(version):
         boto3.client("s3").delete_object(Bucket="models-bucket", Key=key)
@@ -653,7 +660,7 @@ def test_fetching_an_unknown_version_leaves_nothing(store: Store, tmp_path: Path
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("name", serving_files("int8"))
+@pytest.mark.parametrize("name", SERVED)
 @pytest.mark.parametrize("failure", [_denied, _killed], ids=["refused", "killed"])
 def test_a_fetch_that_breaks_off_leaves_nothing_and_works_the_next_time(
     store: Store, tiny_artifact: Path, tmp_path: Path, name: str, failure: Callable[[], None]
@@ -664,6 +671,15 @@ def test_a_fetch_that_breaks_off_leaves_nothing_and_works_the_next_time(
         broken.fetch(version, "int8", tmp_path)
     assert list(tmp_path.iterdir()) == []
     load_predictor(store.fetch(version, "int8", tmp_path))
+
+
+def test_the_weights_are_fetched_beside_the_other_files(store: Store, tiny_artifact: Path, tmp_path: Path) -> None:
+    """What takes longest is not kept waiting by what is small, nor the other way round."""
+    version = store.publish(tiny_artifact)
+    both = threading.Barrier(2)
+    weights = Wire("get_object", "/model.int8.onnx.data", before=lambda: _wait(both))
+    wire = Wire("get_object", "/tokenizer.json", before=lambda: _wait(both), client=weights)
+    load_predictor(Store("models-bucket", "demo", wire).fetch(version, "int8", tmp_path))
 
 
 def test_a_full_disk_is_a_store_error_and_leaves_nothing(

@@ -1,14 +1,19 @@
 """Bases that cannot be loaded, and the tokenizer as it is saved."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import BPE, WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import BertProcessing
 from transformers import AutoModel
 
 from model_build.training.bases import load_base, load_tokenizer, save_tokenizer
-from slipway.encoding import Encoder
+from slipway.encoding import Encoder, read_quickly
 from slipway.errors import BuildError
 
 
@@ -16,11 +21,55 @@ def test_the_saved_tokenizer_neither_pads_nor_cuts(tiny_base: Path, tmp_path: Pa
     tokenizer, pad_id = load_tokenizer(str(tiny_base))
     tokenizer.enable_padding(length=128)
     tokenizer.enable_truncation(4)
-    save_tokenizer(tokenizer, tmp_path / "tokenizer.json")
+    save_tokenizer(tokenizer, tmp_path)
     encoder = Encoder.load(tmp_path / "tokenizer.json", max_tokens=32)
     assert encoder.tokenizer.padding is None
     assert encoder.tokenizer.truncation is None
     assert pad_id == 0
+
+
+WORDS = ["[UNK]", "[PAD]", "[CLS]", "[SEP]", "good", "##ly", "电", "影", "é", "🎬", '"quoted"', "back\\slash"]
+
+
+def wordpiece(words: Sequence[str]) -> Tokenizer:
+    """Its special tokens have ids that are not the first ones, and it has other settings than BERT's."""
+    model = WordPiece(
+        {word: index for index, word in enumerate(words)},
+        unk_token="[UNK]",
+        max_input_chars_per_word=7,
+        continuing_subword_prefix="##",
+    )
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer, tokenizer.pre_tokenizer = BertNormalizer(lowercase=True), BertPreTokenizer()
+    tokenizer.add_special_tokens(["[SEP]", "[CLS]"])
+    tokenizer.post_processor = BertProcessing(("[SEP]", words.index("[SEP]")), ("[CLS]", words.index("[CLS]")))
+    return tokenizer
+
+
+def test_the_words_of_a_wordpiece_tokenizer_are_saved_once_more_and_give_the_same(tmp_path: Path) -> None:
+    tokenizer = wordpiece(WORDS)
+    save_tokenizer(tokenizer, tmp_path)
+    assert (tmp_path / "vocab.txt").read_text().splitlines() == WORDS
+    quick = read_quickly(tmp_path / "tokenizer.json", tmp_path / "vocab.txt")
+    assert quick.to_str() == tokenizer.to_str()
+    for text in ("good goodly 电影 É 🎬 [SEP] incomprehensible", ""):
+        assert quick.encode(text).ids == tokenizer.encode(text).ids
+
+
+@pytest.mark.parametrize("word", ["two\nlines", "trailing ", "twice", ""], ids=repr)
+def test_words_that_a_line_cannot_hold_are_read_from_the_tokenizer_alone(tmp_path: Path, word: str) -> None:
+    tokenizer = wordpiece([*WORDS, word, "after"])
+    save_tokenizer(tokenizer, tmp_path)
+    if (tmp_path / "vocab.txt").exists():
+        assert read_quickly(tmp_path / "tokenizer.json", tmp_path / "vocab.txt").to_str() == tokenizer.to_str()
+    else:
+        assert word != "twice"
+    assert Tokenizer.from_file(str(tmp_path / "tokenizer.json")).to_str() == tokenizer.to_str()
+
+
+def test_other_models_have_no_file_of_words(tmp_path: Path) -> None:
+    save_tokenizer(Tokenizer(BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")])), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["tokenizer.json"]
 
 
 def damaged(name: str, content: bytes | None) -> Callable[[Path], None]:

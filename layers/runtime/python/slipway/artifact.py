@@ -1,7 +1,8 @@
 """The contract between build and serving: the files of one immutable version of one model, and what its manifest says.
 
     manifest.json        written last; a directory or S3 prefix without it is no artifact
-    tokenizer.json       model.<variant>.onnx with its weights in model.<variant>.onnx.data
+    tokenizer.json       with vocab.txt, the words once more, where that is read quicker (see encoding.py)
+    model.<variant>.onnx with its weights in model.<variant>.onnx.data
     card.md, report/*    what a person reads
 
 A version is ``<UTC time>-<first 12 hex digits of the manifest's digest>``; the digest covers every field but
@@ -12,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, fields
 from mmap import ACCESS_READ, mmap
@@ -23,6 +25,7 @@ from slipway.errors import ArtifactError, DamagedArtifact
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
+VOCABULARY = "vocab.txt"
 CARD = "card.md"
 REPORT = "report/"
 _NOT_REPRODUCED = {"version", "created", "code_revision", "speed", "gates"}
@@ -45,11 +48,6 @@ def model_file(variant: Variant) -> str:
 def weights_file(variant: Variant) -> str:
     """Name of the weights of ``variant``, bytes that are mapped into memory and never parsed."""
     return f"{model_file(variant)}.data"
-
-
-def serving_files(variant: Variant) -> tuple[str, ...]:
-    """What a function needs beside the manifest to serve ``variant``."""
-    return TOKENIZER, model_file(variant), weights_file(variant)
 
 
 class FileEntry(NamedTuple):
@@ -103,6 +101,12 @@ class Manifest:
     def __post_init__(self) -> None:
         if not self.version:
             object.__setattr__(self, "version", self._expected_version())
+
+    def serving_files(self, variant: Variant | None = None) -> tuple[str, ...]:
+        """What a function needs beside the manifest to serve ``variant``, by default ``serve``; weights come last."""
+        variant = variant or self.serve
+        tokenizer = (TOKENIZER, VOCABULARY) if VOCABULARY in self.files else (TOKENIZER,)
+        return *tokenizer, model_file(variant), weights_file(variant)
 
     def digest(self) -> str:
         """SHA-256 (hex) of the canonical JSON of every field but ``version``."""
@@ -209,7 +213,7 @@ def read_manifest(directory: Path) -> Manifest:
         raise ArtifactError(f"{path} cannot be read: {error}.") from error
 
 
-def verify_files(directory: Path, manifest: Manifest, names: tuple[str, ...] | None = None) -> None:
+def verify_files(directory: Path, manifest: Manifest, names: Iterable[str] | None = None) -> None:
     """Check size and checksum of ``names`` (all files by default). Raises ArtifactError naming the first bad file."""
     for name in names or tuple(manifest.files):
         entry = manifest.files.get(name)

@@ -1,17 +1,21 @@
 """Text to token ids: the one way, for training, gates, Lambda, the GPU endpoint and batch alike."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
 
 from slipway.errors import ArtifactError, InvalidRequest
-from slipway.requests import Truncation
 
-TokenIds = npt.NDArray[np.int32]
+if TYPE_CHECKING:
+    from slipway.requests import Truncation
+
+TokenIds = np.ndarray[tuple[Any, ...], np.dtype[np.int32]]  # as numpy.typing says it, whose import takes half a ms
+_WORDS = b'"vocab":{'
 
 
 class Encoded(NamedTuple):
@@ -53,15 +57,19 @@ class Encoder:
         self.room = max_tokens - len(self._prefix) - len(self._suffix)
 
     @classmethod
-    def load(cls, path: Path, *, max_tokens: int) -> "Encoder":
-        """Read a ``tokenizer.json``. Raises ArtifactError if it cannot be read."""
+    def load(cls, path: Path, *, max_tokens: int, words: Path | None = None) -> "Encoder":
+        """Read a ``tokenizer.json``, as ``read_quickly`` does if ``words`` is given.
+
+        Raises ArtifactError if it cannot be read.
+        """
         try:
-            return cls(Tokenizer.from_file(str(path)), max_tokens=max_tokens)
+            tokenizer = read_quickly(path, words) if words else Tokenizer.from_file(str(path))
+            return cls(tokenizer, max_tokens=max_tokens)
         except Exception as error:  # tokenizers raises bare Exception for whatever it cannot read
             raise ArtifactError(f"{path.name} is not a readable tokenizer: {error}.") from error
 
     def encode(
-        self, texts: Sequence[str], *, truncation: Truncation = "right", source: str = "instances"
+        self, texts: Sequence[str], *, truncation: "Truncation" = "right", source: str = "instances"
     ) -> list[Encoded]:
         """Token ids of each text, in order.
 
@@ -75,7 +83,7 @@ class Encoder:
         """Ids of a text's own tokens with the special ones around them, shape (tokens,)."""
         return np.array([*self._prefix, *ids, *self._suffix], np.int32)
 
-    def _fit(self, ids: list[int], source: str, row: int, truncation: Truncation) -> Encoded:
+    def _fit(self, ids: list[int], source: str, row: int, truncation: "Truncation") -> Encoded:
         tokens = len(self._prefix) + len(ids) + len(self._suffix)
         if tokens <= self.max_tokens:
             return Encoded((self.surround(ids),), tokens)
@@ -94,6 +102,20 @@ class Encoder:
         """Where windows begin: each overlaps the one before by a quarter, and the last one is as full as the others."""
         last = len(ids) - self.room
         return [*range(0, last, max(1, self.room - self.room // 4)), last]
+
+
+def read_quickly(path: Path, words: Path) -> Tokenizer:
+    """A WordPiece ``tokenizer.json`` whose words are read from a file of their own, a word a line, in half the time.
+
+    The build has made sure that it is the same tokenizer, or there would be no such file.
+    """
+    content = json.loads(path.read_bytes().partition(_WORDS)[0] + _WORDS + b"}}}")
+    special = {token["content"]: token["id"] for token in content["added_tokens"]}
+    content["model"]["vocab"] = special  # they keep the ids that they are given now
+    tokenizer = Tokenizer.from_str(json.dumps(content))
+    names = ("unk_token", "max_input_chars_per_word", "continuing_subword_prefix")
+    tokenizer.model = WordPiece.from_file(str(words), **{name: content["model"][name] for name in names})
+    return tokenizer
 
 
 def _special_tokens(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:

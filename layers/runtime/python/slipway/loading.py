@@ -1,19 +1,16 @@
 """An artifact directory to a predictor, its parts beside one another: a start is what most of this is about.
 
-The weights are hashed while onnxruntime is imported, and the tokenizer is imported and read while onnxruntime opens the
-graph; neither needs the interpreter's lock for long. So this module itself imports neither library.
+The weights are hashed while onnxruntime is imported, and the tokenizer is imported, read and tried while onnxruntime
+opens the graph; neither needs the interpreter's lock for long. So this module itself imports neither library.
 """
 
-import os
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from slipway.artifact import TOKENIZER, Manifest, Variant, model_file, read_manifest, verify_files, weights_file
+from slipway.artifact import TOKENIZER, VOCABULARY, Manifest, Variant, model_file, read_manifest, verify_files
+from slipway.beside import beside
 
 if TYPE_CHECKING:
     from slipway.encoding import Encoder
@@ -21,8 +18,6 @@ if TYPE_CHECKING:
     from slipway.predictor import Predictor
 
 REPLAY_TOKENS = 32  # golden examples that a function answers again at each cold start
-
-_Made = TypeVar("_Made")
 
 
 def load_predictor(
@@ -46,64 +41,36 @@ def load_predictor(
     manifest = read_manifest(directory)
     variant = variant or manifest.serve
     graph = directory / model_file(variant)
-    with _beside(partial(verify_files, directory, manifest, (weights_file(variant),)), niceness):
-        verify_files(directory, manifest, (TOKENIZER, graph.name))  # before: parsers see only what was built
+    *parsed, weights = manifest.serving_files(variant)
+    with beside(partial(verify_files, directory, manifest, (weights,)), niceness):
+        verify_files(directory, manifest, parsed)  # before: parsers see only what was built
         from slipway.network import CPU, Network
 
         opening = partial(Network, graph, pad_id=manifest.pad_id, threads=threads, device=device or CPU)
-        with _beside(opening, niceness) as network:
-            from slipway.predictor import Predictor
+        with beside(opening, niceness) as network:
+            from slipway.predictor import Predictor, encode_golden
 
             encoder = _encoder(directory, manifest)
+            golden = encode_golden(encoder, manifest)
         predictor = Predictor(network(), encoder, manifest)
-    predictor.replay_golden(variant, tokens=replay_tokens)
+    predictor.replay_golden(variant, tokens=replay_tokens, encoded=golden)
     return predictor
 
 
-_encoders: "WeakValueDictionary[tuple[str, int], Encoder]" = WeakValueDictionary()
+_encoders: "WeakValueDictionary[tuple[str, ...], Encoder]" = WeakValueDictionary()
 
 
 def _encoder(directory: Path, manifest: Manifest) -> "Encoder":
     """The encoder of an artifact, or the one of another version in memory that has the same tokenizer.
 
-    Reading a tokenizer takes 15 ms for 30,000 words in which nothing else in Python runs, a request neither.
+    Reading a tokenizer takes 9 ms for 30,000 words in which nothing else in Python runs, a request neither.
     """
     from slipway.encoding import Encoder
 
-    same = (manifest.files[TOKENIZER].sha256, manifest.max_tokens)
+    names = [name for name in (TOKENIZER, VOCABULARY) if name in manifest.files]
+    same = (str(manifest.max_tokens), *(manifest.files[name].sha256 for name in names))
     encoder = _encoders.get(same)
     if encoder is None:
-        encoder = _encoders[same] = Encoder.load(directory / TOKENIZER, max_tokens=manifest.max_tokens)
+        words = directory / VOCABULARY if VOCABULARY in names else None
+        encoder = _encoders[same] = Encoder.load(directory / TOKENIZER, max_tokens=manifest.max_tokens, words=words)
     return encoder
-
-
-@contextmanager
-def _beside(make: Callable[[], _Made], niceness: int) -> Iterator[Callable[[], _Made]]:
-    """Make something on a thread of its own during the block; what it gives waits for it and returns it.
-
-    An error of it is raised at the end of the block, instead of the block's own: it is why that failed.
-    """
-    made: list[_Made] = []
-    raised: list[Exception] = []
-
-    def run() -> None:
-        if niceness:
-            with suppress(OSError):  # where a sandbox forbids it, or threads have none of their own
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
-        try:
-            made.append(make())
-        except Exception as error:
-            raised.append(error)
-
-    def result() -> _Made:
-        thread.join()
-        return made[0]
-
-    thread = threading.Thread(target=run, name="load")
-    thread.start()
-    try:
-        yield result
-    finally:
-        thread.join()
-        if raised:
-            raise raised[0]

@@ -1,7 +1,7 @@
 """One version of one model, ready to answer: texts to predictions. ``slipway.loading`` opens one."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from slipway.encoding import Encoded, Encoder
 from slipway.errors import ArtifactError
 from slipway.network import Network
 from slipway.probabilities import Logits, Probabilities, calibrate
-from slipway.requests import Truncation
+
+if TYPE_CHECKING:
+    from slipway.requests import Truncation
 
 
 class Prediction(NamedTuple):
@@ -35,7 +37,7 @@ class Predictor:
         self.bins = Bins.of(manifest)
         self._network = network
 
-    def predict(self, texts: Sequence[str], *, truncation: Truncation = "right") -> list[Prediction]:
+    def predict(self, texts: Sequence[str], *, truncation: "Truncation" = "right") -> list[Prediction]:
         """One prediction a text, in order."""
         return self.classify(self.encoder.encode(texts, truncation=truncation))
 
@@ -53,33 +55,44 @@ class Predictor:
         rows = zip(logits, probabilities, encoded, strict=True)
         return [Prediction(raw, chances, e.tokens, e.truncated) for raw, chances, e in rows]
 
-    def replay_golden(self, variant: Variant, *, tokens: int | None = None) -> None:
+    def replay_golden(
+        self, variant: Variant, *, tokens: int | None = None, encoded: Sequence[Encoded] | None = None
+    ) -> None:
         """Answer the manifest's golden examples again. Raises ArtifactError where an answer differs.
 
-        All of them are encoded; of a number of ``tokens`` only as many of the shortest, at least one, are classified.
+        All of them are encoded, unless ``encode_golden`` has; of a number of ``tokens`` only as many of the shortest,
+        at least one, are classified.
         """
         golden, graph = self.manifest.golden, model_file(variant)
         tolerance = self.manifest.tolerances.get(variant)
         if tolerance is None or not all(variant in example.probabilities for example in golden):
-            raise self._not_reproduced(graph, "the manifest has none for it")
-        encoded = self.encoder.encode([example.text for example in golden])
-        if any(e.ids.tolist() != example.token_ids for e, example in zip(encoded, golden, strict=True)):
-            raise self._not_reproduced(TOKENIZER, "token ids differ")
+            raise _not_reproduced(self.manifest, graph, "the manifest has none for it")
+        if encoded is None:
+            encoded = encode_golden(self.encoder, self.manifest)
         chosen = range(len(golden)) if tokens is None else _shortest([e.cost for e in encoded], tokens)
         answers = np.array([answer.probabilities for answer in self.classify([encoded[index] for index in chosen])])
         expected = np.array([golden[index].probabilities[variant] for index in chosen])
         if answers.shape != expected.shape:
-            raise self._not_reproduced(graph, f"it gives {answers.shape[1]} probabilities a text")
+            raise _not_reproduced(self.manifest, graph, f"it gives {answers.shape[1]} probabilities a text")
         difference = float(np.abs(answers - expected).max())
         if not difference <= tolerance:  # also refuses NaN
-            raise self._not_reproduced(graph, f"a probability differs by {difference:.4f}, allowed are {tolerance:.4f}")
+            reason = f"a probability differs by {difference:.4f}, allowed are {tolerance:.4f}"
+            raise _not_reproduced(self.manifest, graph, reason)
 
-    def _not_reproduced(self, name: str, reason: str) -> ArtifactError:
-        version = f"{self.manifest.model} {self.manifest.version}"
-        return ArtifactError(
-            f"{name} of {version} does not reproduce its golden examples: {reason}.",
-            remedy="Build the model again on this release of onnxruntime and tokenizers.",
-        )
+
+def encode_golden(encoder: Encoder, manifest: Manifest) -> list[Encoded]:
+    """The golden examples, in order. Raises ArtifactError where the token ids are others than the manifest's."""
+    encoded = encoder.encode([example.text for example in manifest.golden])
+    if any(e.ids.tolist() != example.token_ids for e, example in zip(encoded, manifest.golden, strict=True)):
+        raise _not_reproduced(manifest, TOKENIZER, "token ids differ")
+    return encoded
+
+
+def _not_reproduced(manifest: Manifest, name: str, reason: str) -> ArtifactError:
+    return ArtifactError(
+        f"{name} of {manifest.model} {manifest.version} does not reproduce its golden examples: {reason}.",
+        remedy="Build the model again on this release of onnxruntime and tokenizers.",
+    )
 
 
 def _shortest(costs: Sequence[int], budget: int) -> list[int]:

@@ -1,14 +1,15 @@
 """Logits to probabilities, in float64 and without overflow."""
 
 import math
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from slipway.artifact import Task
 
-Probabilities = npt.NDArray[np.float32]
-Logits = npt.NDArray[np.float32]
+_Floats = np.ndarray[tuple[Any, ...], np.dtype[np.floating]]  # see ``encoding.TokenIds``
+Probabilities = np.ndarray[tuple[Any, ...], np.dtype[np.float32]]
+Logits = Probabilities
 
 _FEW_LABELS = 8  # up to which Python's own softmax is used
 
@@ -28,13 +29,13 @@ def calibrate(logits: Logits, temperature: float, task: Task) -> Probabilities:
     return np.array([_softmax(row) for row in rows], np.float32)
 
 
-def sigmoid(logits: npt.NDArray[np.floating]) -> Probabilities:
+def sigmoid(logits: _Floats) -> Probabilities:
     """1 / (1 + exp(-x)) in float64, returned as float32; far from zero it is 0 or 1 and no overflow."""
     probabilities: Probabilities = (0.5 + 0.5 * np.tanh(0.5 * logits.astype(np.float64))).astype(np.float32)
     return probabilities
 
 
-def softmax(logits: npt.NDArray[np.floating]) -> Probabilities:
+def softmax(logits: _Floats) -> Probabilities:
     """Row-wise softmax in float64, returned as float32.
 
     >>> softmax(np.array([[0.0, 0.0]])).tolist()

@@ -6,10 +6,12 @@ models/<model>/<version>/manifest.sig   who made it, if it was signed: see ``sli
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway.artifact import MANIFEST, VERSION, Manifest, Variant, read_manifest, serving_files, verify_files
+from slipway.artifact import MANIFEST, VERSION, Manifest, Variant, read_manifest, verify_files
+from slipway.beside import beside
 from slipway.errors import ArtifactError, Conflict, NoSuchObject, StoreError, UnknownVersion
 from slipway.settings import in_lambda_with_credentials
 
@@ -109,14 +111,15 @@ class Versions:
             return target
         manifest = self._manifest_bytes(version)
         parsed = self._parsed(version, manifest)
-        variant = variant or parsed.serve
         try:
             into.mkdir(parents=True, exist_ok=True)
             scratch = into / f".{version}-{os.urandom(8).hex()}"
             scratch.mkdir(mode=0o700)
             try:
-                for name in serving_files(variant):
-                    self._download(version, name, scratch / name)
+                *others, weights = parsed.serving_files(variant)
+                with beside(partial(self._download, version, weights, scratch / weights)):  # as long as all the others
+                    for name in others:
+                        self._download(version, name, scratch / name)
                 (scratch / MANIFEST).write_bytes(manifest)
                 self._appear(scratch, target)
             finally:

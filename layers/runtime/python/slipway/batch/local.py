@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from slipway.artifact import read_manifest, serving_files, verify_files
+from slipway.artifact import read_manifest, verify_files
 from slipway.batch.finishing import all_done, finish
 from slipway.batch.job import SIDECAR, Job, Plan, Request, Shard
 from slipway.batch.places import Folder
@@ -64,7 +64,7 @@ def score_file(
     """
     job = _job(file, artifact, request)
     manifest = read_manifest(artifact)
-    verify_files(artifact, manifest, serving_files(manifest.serve))
+    verify_files(artifact, manifest, manifest.serving_files())
     place = Folder(out)
     made = plan(job, FileSource(file), place)
     shards = _shards(made, place)
