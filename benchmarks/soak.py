@@ -68,11 +68,11 @@ def _run(options: Options, worker: Worker, store: Store, versions: Sequence[str]
     The quiet part is as long: the longest of many requests is the machine's as much as the function's.
     """
     soak = Soak()
-    chunk, changes, quiet = options.count(1000, 200), options.count(50, 2), options.count(100, 4)
+    chunk, changes = options.count(1000, 200), options.count(50, 2)
     texts = cycle([text] for text in Texts.of(options.artifact).long_tailed(_KINDS_OF_TEXT))
     worker.time(list(islice(texts, chunk)))  # warms up
-    for number in range(quiet):
-        options.progress(f"quiet, {number} of {quiet}")
+    for number in range(2 * changes):
+        options.progress(f"quiet, {number} of {2 * changes}")
         soak.quiet += _seconds(worker.time(list(islice(texts, chunk))))
     for number in range(changes):
         options.progress(f"promotion and rollback {number + 1} of {changes}")
