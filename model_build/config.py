@@ -51,6 +51,15 @@ class BuildConfig(Section):
             raise ValueError("compress.recipes has the step student, and there is no section [student]")
         return self
 
+    @model_validator(mode="after")
+    def _trims_what_was_learnt_elsewhere(self) -> "BuildConfig":
+        for recipe in self.recipes:
+            steps = {step.name for step in parse_recipe(recipe)}
+            kind = self.student.kind if self.student and "student" in steps else self.network.kind
+            if "trim" in steps and kind != "pretrained":
+                raise ValueError(f"compress.recipes: {recipe!r} trims a vocabulary that a {kind} network learns here")
+        return self
+
     @property
     def recipes(self) -> tuple[str, ...]:
         """The networks to compress into.

@@ -8,13 +8,14 @@ soup                     the mean of the weights of ``distil.teachers`` training
 student                  starts over with the network of the section [student]
 tune                     trains on the labelled texts
 distil                   trains on the teachers' answers, to unlabelled texts too
+trim                     leaves out the tokens of a pretrained base that no labelled and no unlabelled text has
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-StepName = Literal["full", "cut", "prune", "soup", "student", "tune", "distil"]
+StepName = Literal["full", "cut", "prune", "soup", "student", "tune", "distil", "trim"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,4 +90,5 @@ _PARSERS: dict[str, Callable[[str], Step]] = {
     "student": _plain("student"),
     "tune": _plain("tune"),
     "distil": _plain("distil"),
+    "trim": _plain("trim"),
 }

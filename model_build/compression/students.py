@@ -3,10 +3,10 @@
 import copy
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,20 +18,21 @@ from model_build.compression.prune import plan_pruning, prune
 from model_build.compression.soup import choose, mean_weights
 from model_build.data.corpora import Corpora
 from model_build.graphs.export import save, to_onnx
-from model_build.recipe import Step, parse_recipe
+from model_build.recipe import Step, StepName, parse_recipe
 from model_build.sections import NetworkConfig, TrainConfig
 from model_build.training import bases
 from model_build.training.networks import Classifier, build_network, embeddings_of
-from model_build.training.rows import Joined, Rows
+from model_build.training.rows import Joined, Rows, Targets, shares
 from model_build.training.tokenizer import train_tokenizer
 from model_build.training.train import Training, train_once
-from model_build.training.trainer import OnCheck, dev_score
-from model_build.training.trimming import trim_embeddings, trim_tokenizer
+from model_build.training.trainer import OnCheck, dev_score, target_loss
+from model_build.training.trimming import check_trimmable, trim_embeddings, trim_tokenizer
 from model_build.training.vectors import token_vectors
 from slipway.encoding import Encoder
 from slipway.network import Network
+from slipway.probabilities import Logits
 
-_SCORED_TEXTS = 2_000  # of dev, for each set of layers that is tried
+_SCORED_TEXTS = 2_000  # of dev, for each set of layers and each mean that is tried
 _PRUNING_TEXTS = 512
 _BATCH = 32
 
@@ -80,13 +81,17 @@ class Workshop:
         network = build_network(config, labels=len(dataset.labels), vocabulary=size, pad_id=pad_id, seed=seed)
         if config.keep_layers:
             keep_layers(network, sorted(set(config.keep_layers)))
-        if config.trim_vocabulary:
-            tokenizer, kept = trim_tokenizer(tokenizer, self._used(encoder))
-            trim_embeddings(network, kept)
-            encoder = Encoder(tokenizer, max_tokens=config.max_tokens)
         if config.vectors == "cooccurrence":
             self._start_embeddings(network, encoder, size, seed)
-        return Trained(network=network, encoder=encoder, report={})
+        made = Trained(network=network, encoder=encoder, report={})
+        if any(step.name == "trim" for recipe in self.corpora.config.recipes for step in parse_recipe(recipe)):
+            check_trimmable(tokenizer)  # rather than after hours of training
+        return self._trim(made) if config.trim_vocabulary else made
+
+    def _trim(self, made: Trained) -> Trained:
+        tokenizer, kept = trim_tokenizer(made.encoder.tokenizer, self._used(made.encoder))
+        trim_embeddings(made.network, kept)
+        return replace(made, encoder=Encoder(tokenizer, max_tokens=made.encoder.max_tokens))
 
     def _start_embeddings(self, network: Classifier, encoder: Encoder, vocabulary: int, seed: int) -> None:
         table = embeddings_of(network)
@@ -113,20 +118,30 @@ class Workshop:
         return made
 
     def _take(self, step: Step, made: Trained, full: Trained, stage: str) -> Trained:
+        steps: dict[StepName, Callable[[], Trained]] = {
+            "full": lambda: made,
+            "cut": lambda: self._cut(step, made, stage),
+            "prune": lambda: self._prune(step, made, stage),
+            "soup": lambda: self._soup(full, stage),
+            "student": self._student,
+            "tune": lambda: self._tune(made, stage),
+            "distil": lambda: self._distil(made, full, stage),
+            "trim": lambda: self._trim(made),
+        }
+        return steps[step.name]()
+
+    def _prune(self, step: Step, made: Trained, stage: str) -> Trained:
+        prune(made.network, self._remember(f"{stage}.json", lambda: self._pruning_plan(step, made)))
+        return made
+
+    def _student(self) -> Trained:
         config = self.corpora.config
-        if step.name == "cut":
-            return self._cut(step, made, stage)
-        if step.name == "prune":
-            prune(made.network, self._remember(f"{stage}.json", lambda: self._pruning_plan(step, made)))
-            return made
-        if step.name == "soup":
-            return self._soup(full, stage)
-        if step.name == "student":
-            assert config.student is not None  # noqa: S101 - BuildConfig has checked it
-            return self.fresh(config.student, seed=config.train.seed)
-        if step.name == "tune":
-            return self._train(made, self._rows(made, config.train), config.train, stage)
-        return self._distil(made, full, stage) if step.name == "distil" else made
+        assert config.student is not None  # noqa: S101 - BuildConfig has checked it
+        return self.fresh(config.student, seed=config.train.seed)
+
+    def _tune(self, made: Trained, stage: str) -> Trained:
+        settings = self.corpora.config.train
+        return self._train(made, self._rows(made, settings), settings, stage)
 
     def _cut(self, step: Step, made: Trained, stage: str) -> Trained:
         def search() -> dict[str, Any]:
@@ -138,18 +153,22 @@ class Workshop:
         return replace(made, layer_costs=[*made.layer_costs, *found["costs"]])
 
     def _soup(self, full: Trained, stage: str) -> Trained:
-        networks = [teacher.network for teacher in self._teachers(full)]
+        return self._mean(self._teachers(full), stage, self._score)
+
+    def _mean(self, trained: Sequence[Trained], stage: str, score: Callable[[Classifier, Encoder], float]) -> Trained:
+        """The mean of those that ``score``, which is of a network with its tokenizer, does not want left out."""
+        first, networks = trained[0], [one.network for one in trained]
+
+        def score_mean(network: Classifier) -> float:
+            return score(network, first.encoder)
 
         def search() -> list[int]:
-            return [*choose(networks, [*map(score, networks)], score)]
-
-        def score(network: Classifier) -> float:
-            return self._score(network, full.encoder)
+            return [*choose(networks, [*map(score_mean, networks)], score_mean)]
 
         members = self._remember(f"{stage}.json", search)
-        mixed = copy.deepcopy(full.network)
+        mixed = copy.deepcopy(first.network)
         mixed.load_state_dict(mean_weights([networks[index] for index in members]))
-        return replace(full, network=mixed.eval(), report={**full.report, "stage": stage, "soup_of": len(members)})
+        return replace(first, network=mixed.eval(), report={**first.report, "stage": stage, "soup_of": len(members)})
 
     def _teachers(self, full: Trained) -> list[Trained]:
         count = self.corpora.config.distil.teachers
@@ -165,7 +184,17 @@ class Workshop:
         gold = dataset.splits["train"].targets()
         targets = soft_targets(logits, gold, config.distil, labels=len(dataset.labels), task=dataset.task)
         rows = Rows(tokens, targets, len(dataset.labels), dataset.task)
-        return self._train(made, rows, settings, stage, softness=config.distil.temperature, chosen_by="loss")
+        students = [self._learn(made, rows, settings, stage, number) for number in range(1, config.distil.students + 1)]
+        if len(students) == 1:
+            return students[0]
+        return self._mean(students, stage, lambda network, encoder: -self.dev_loss(network, encoder))
+
+    def _learn(self, made: Trained, rows: Rows, config: TrainConfig, stage: str, number: int) -> Trained:
+        """A student; ``number`` above 1 is one of another seed, which sees the texts in another order."""
+        student = replace(made, network=copy.deepcopy(made.network))
+        settings = config.model_copy(update={"seed": config.seed + number - 1})
+        name = stage if number == 1 else f"{stage}-{number}"
+        return self._train(student, rows, settings, name, softness=self.corpora.config.distil.temperature)
 
     def _taught(self, encoder: Encoder) -> Joined:
         """Tokens of all texts that teachers judge, the labelled ones first."""
@@ -189,8 +218,7 @@ class Workshop:
         config: TrainConfig,
         stage: str,
         *,
-        softness: float = 1.0,
-        chosen_by: Literal["score", "loss"] = "score",
+        softness: float | None = None,
         on_check: OnCheck | None = None,
     ) -> Trained:
         name = _file_name(stage)
@@ -202,7 +230,6 @@ class Workshop:
             directory=self.work / name,
             stage=stage,
             softness=softness,
-            chosen_by=chosen_by,
             scalars=self.scalars / name if self.scalars else None,
         )
         return replace(made, report={"stage": stage} | train_once(training, self.console, on_check))
@@ -211,16 +238,24 @@ class Workshop:
         return self.corpora.train_rows(made.encoder, smoothing=config.label_smoothing)
 
     def _score(self, network: Classifier, encoder: Encoder) -> float:
-        """Dev score of a network as it is, through the graph that would ship."""
+        """Dev score of a network as it is."""
+        return dev_score(*self._answer_dev(network, encoder), self.corpora.dataset.task)
+
+    def dev_loss(self, network: Classifier, encoder: Encoder) -> float:
+        """Loss of a network as it is at the temperature of distillation: what students are kept by."""
+        logits, targets = map(torch.from_numpy, self._answer_dev(network, encoder))
+        softness = self.corpora.config.distil.temperature
+        return float(target_loss(logits, targets, self.corpora.dataset.task, softness, None))
+
+    def _answer_dev(self, network: Classifier, encoder: Encoder) -> tuple[Logits, Targets]:
+        """Logits through the graph that would ship, and targets, both (texts, labels)."""
         path = self.work / "scored.onnx"
         save(to_onnx(network.eval()), path)
         rows = self.corpora.rows("dev", encoder)
         count = min(len(rows), _SCORED_TEXTS)
-        answers = Network(path, pad_id=network.pad_id, threads=self.threads).logits(
-            [rows.tokens[index] for index in range(count)]
-        )
-        batch = [rows[index] for index in range(count)]
-        return dev_score(answers, rows.collate(batch, network.pad_id)["labels"].numpy(), rows.task)
+        graph = Network(path, pad_id=network.pad_id, threads=self.threads)
+        logits = graph.logits([rows.tokens[index] for index in range(count)])
+        return logits, shares(rows.targets[:count], rows.labels)
 
     def _pruning_plan(self, step: Step, made: Trained) -> Any:
         rows = self._rows(made, self.corpora.config.train)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,11 +38,11 @@ _SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What is trained on what, and where its files go. ``softness`` is the temperature of distillation.
+    """What is trained on what, and where its files go. ``softness`` is the temperature of distillation; None: labels.
 
-    ``chosen_by`` says which checkpoint is kept: that of the best dev score, or of the lowest dev loss. A network that
-    learns labels grows overconfident, and its loss rises while it still gets better; one that learns shares does not,
-    and its loss tells apart what few dev texts cannot.
+    The checkpoint of the best dev score is kept, in distillation that of the lowest dev loss. A network that learns
+    labels grows overconfident, and its loss rises while it still gets better; one that learns shares does not, and its
+    loss tells apart what few dev texts cannot.
     ``directory`` holds checkpoints and, at the end, ``trained.pt``; ``scalars`` is for TensorBoard.
     """
 
@@ -52,8 +52,7 @@ class Training:
     config: TrainConfig
     directory: Path
     stage: str = "training"
-    softness: float = 1.0
-    chosen_by: Literal["score", "loss"] = "score"
+    softness: float | None = None
     scalars: Path | None = None
 
 
@@ -162,7 +161,7 @@ def _trainer(
         optimizers=(build_optimizer(training.network, config), None),
         task=rows.task,
         l1=config.l1,
-        softness=training.softness,
+        softness=training.softness or 1.0,
         label_weights=torch.from_numpy(balanced_weights(rows.targets, rows.labels)) if balanced else None,
     )
     trainer.remove_callback(PrinterCallback)
@@ -198,8 +197,8 @@ def _arguments(training: Training, checkpoints: Path) -> TrainingArguments:
         save_steps=check,
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model=training.chosen_by,
-        greater_is_better=training.chosen_by == "score",
+        metric_for_best_model="score" if training.softness is None else "loss",
+        greater_is_better=training.softness is None,
         logging_steps=max(1, min(10, check)),
         disable_tqdm=True,
         report_to="none",

@@ -23,17 +23,25 @@ _MARKS = "▁#"  # of pieces that begin a word (SentencePiece) or continue one (
 def trim_tokenizer(tokenizer: Tokenizer, used: Collection[int]) -> tuple[Tokenizer, list[int]]:
     """The tokenizer with ``used``, special tokens and characters only; and the old id of each of its tokens.
 
-    Raises BuildError for a tokenizer that merges (BPE): there a token needs those that it is merged from.
+    Raises BuildError as ``check_trimmable`` does.
     """
+    check_trimmable(tokenizer)
     document = json.loads(tokenizer.to_str())
-    kind = document["model"]["type"]
-    if kind not in ("Unigram", "WordPiece", "WordLevel"):
-        raise BuildError(f"A {kind} tokenizer's vocabulary cannot be trimmed.", remedy="Leave trim_vocabulary out.")
     special = {token["id"] for token in document["added_tokens"]}
     pieces = tokenizer.get_vocab(with_added_tokens=True)
     kept = sorted(i for piece, i in pieces.items() if i in special or i in used or len(piece.strip(_MARKS)) <= 1)
     _renumber(document, kept)
     return Tokenizer.from_str(json.dumps(document)), kept
+
+
+def check_trimmable(tokenizer: Tokenizer) -> None:
+    """Raises BuildError for a tokenizer that merges (BPE): there a token needs those that it is merged from."""
+    kind = type(tokenizer.model).__name__
+    if kind not in ("Unigram", "WordPiece", "WordLevel"):
+        raise BuildError(
+            f"A {kind} tokenizer's vocabulary cannot be trimmed.",
+            remedy="Leave out network.trim_vocabulary, and the step trim of compress.recipes.",
+        )
 
 
 def trim_embeddings(network: Classifier, kept: list[int]) -> None:

@@ -15,6 +15,7 @@ from model_build.recipe import Step, parse_recipe
         ("prune:heads=0.5,ffn=0.25", [Step(name="prune", heads=0.5, ffn=0.25)]),
         ("prune:ffn=0.5+distil", [Step(name="prune", ffn=0.5), Step(name="distil")]),
         ("student+distil", [Step(name="student"), Step(name="distil")]),
+        ("cut:2+trim", [Step(name="cut", keep=2), Step(name="trim")]),
         ("soup+cut:2", [Step(name="soup"), Step(name="cut", keep=2)]),
     ],
 )
@@ -37,6 +38,7 @@ def test_steps_are_read_from_left_to_right(recipe: str, steps: list[Step]) -> No
         ("prune:heads=0", "heads keeps a share"),
         ("prune:ffn=2", "ffn keeps a share"),
         ("prune:neurons=1", "'neurons' is neither"),
+        ("trim:3", "takes nothing after a colon"),
         ("distil:3", "takes nothing after a colon"),
         ("cut:2+soup", "comes first"),
         ("cut:3++distil", "'' is not a step"),

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,14 +101,23 @@ def test_merges_cannot_be_trimmed() -> None:
         trim_tokenizer(Tokenizer(models.BPE()), set())
 
 
-def fresh(rows: Path, base: Path, work: Path, **network: Any) -> Trained:
+def workshop(rows: Path, base: Path, work: Path, recipe: str = "full", **network: Any) -> Workshop:
     config = BuildConfig.model_validate(
-        {"model": "tiny", "data": {"path": str(rows)}, "network": {"base": str(base), "max_tokens": 32, **network}}
+        {
+            "model": "tiny",
+            "data": {"path": str(rows)},
+            "network": {"base": str(base), "max_tokens": 32, **network},
+            "compress": {"recipes": [recipe]},
+        }
     )
     work.mkdir()
     dataset = clean(read_rows(config.data), config.data, work / "data")
-    shop = Workshop(corpora=Corpora(config, dataset, work), work=work, console=Console(file=io.StringIO()))
-    return shop.fresh(config.network, seed=3)
+    return Workshop(corpora=Corpora(config, dataset, work), work=work, console=Console(file=io.StringIO()))
+
+
+def fresh(rows: Path, base: Path, work: Path, recipe: str = "full", **network: Any) -> Trained:
+    shop = workshop(rows, base, work, recipe, **network)
+    return shop.fresh(shop.corpora.config.network, seed=3)
 
 
 @pytest.fixture
@@ -126,6 +136,31 @@ def test_a_trimmed_base_answers_as_before(rows: Path, tiny_base: Path, tmp_path:
     assert after == pytest.approx(before, abs=1e-6)
 
 
+def test_the_step_trim_leaves_the_answers_and_the_whole_network_as_they_were(
+    rows: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    shop = workshop(rows, tiny_base, tmp_path / "work", "cut:1+trim")
+    whole = shop.fresh(shop.corpora.config.network, seed=3)
+    cut, trimmed = shop.follow("cut:0,1", whole), shop.follow("cut:0,1+trim", whole)
+    texts = [row["text"] for row in tiny_rows(count=20)]
+    before, after = (torch_logits(made.network, made.encoder, texts) for made in (cut, trimmed))
+    assert after == pytest.approx(before, abs=1e-6)
+    sizes = [made.encoder.tokenizer.get_vocab_size() for made in (whole, cut, trimmed)]
+    assert sizes[2] < sizes[1] == sizes[0] == whole.network.encoder.config.vocab_size
+
+
+def test_a_tokenizer_that_cannot_be_trimmed_is_refused_before_anything_is_trained(
+    rows: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    base = Path(shutil.copytree(tiny_base, tmp_path / "base"))
+    path = base / "tokenizer.json"
+    document = json.loads(path.read_text())
+    document["model"] = {"type": "BPE", "vocab": document["model"]["vocab"], "merges": [], "unk_token": "[UNK]"}
+    path.write_text(json.dumps(document))
+    with pytest.raises(BuildError, match="A BPE tokenizer's vocabulary cannot be trimmed"):
+        fresh(rows, base, tmp_path / "work", "cut:1+trim")
+
+
 def test_layers_of_a_base_are_left_out_before_training(rows: Path, tiny_base: Path, tmp_path: Path) -> None:
     made = fresh(rows, tiny_base, tmp_path / "one", keep_layers=[1])
     assert len(layers_of(made.network)) == 1
@@ -137,3 +172,12 @@ def test_layers_of_a_base_are_left_out_before_training(rows: Path, tiny_base: Pa
 def test_what_learns_its_own_vocabulary_has_nothing_to_trim(setting: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="are for kind"):
         NetworkConfig(kind="pooled", **setting)
+
+
+@pytest.mark.parametrize("recipe", ["trim", "student+distil+trim"])
+def test_a_recipe_that_trims_such_a_vocabulary_is_refused(recipe: str) -> None:
+    own = {"kind": "pooled"}
+    network = {"base": "somewhere"} if "student" in recipe else own
+    config = {"model": "m", "data": {"path": "x"}, "network": network, "student": own}
+    with pytest.raises(ValueError, match="trims a vocabulary that a pooled network learns here"):
+        BuildConfig.model_validate(config | {"compress": {"recipes": [recipe]}})
