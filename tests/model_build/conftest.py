@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from model_build import cli
-from model_build.training.networks import EncoderClassifier
+from model_build.training.networks import Classifier, EncoderClassifier
 from slipway.encoding import TokenIds
 
 # Before torch is loaded: on cores that others use as well, threads that spin while they wait take ten times as long.
@@ -96,7 +96,7 @@ def random_rows(seed: int, lengths: list[int]) -> list[TokenIds]:
     return [numbers.integers(PAD + 1, WORDS, length).astype(np.int32) for length in lengths]
 
 
-def torch_answers(network: EncoderClassifier, rows: list[TokenIds]) -> Any:
+def torch_answers(network: Classifier, rows: list[TokenIds]) -> Any:
     """Reference logits, a row at a time, without padding."""
     import torch
 

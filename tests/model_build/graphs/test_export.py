@@ -8,7 +8,8 @@ import onnxruntime as ort
 import pytest
 
 from model_build.graphs.export import save, to_onnx
-from model_build.training.networks import EncoderClassifier
+from model_build.sections import NetworkConfig
+from model_build.training.networks import EncoderClassifier, build_network
 from slipway.network import Network
 from tests.model_build.conftest import PAD, initializers, make_network, random_rows, torch_answers
 
@@ -90,3 +91,14 @@ def test_weights_can_be_read_by_another_user(tiny_artifact: Path) -> None:
     """A function is not the user who built the artifact."""
     unreadable = [path.name for path in tiny_artifact.iterdir() if not path.stat().st_mode & 0o004]
     assert unreadable == []
+
+
+def test_the_smallest_network_has_a_file_of_weights_too(tmp_path: Path) -> None:
+    """An artifact without one would be refused."""
+    config = NetworkConfig(kind="pooled", width=8, hidden=8)
+    network = build_network(config, labels=2, vocabulary=20, pad_id=PAD, seed=1).eval()
+    save(to_onnx(network), tmp_path / "model.onnx")
+    assert (tmp_path / "model.onnx.data").stat().st_size > 0
+    rows = [row % 20 for row in random_rows(2, [3, 9])]
+    answers = Network(tmp_path / "model.onnx", pad_id=PAD).logits(rows)
+    assert np.abs(answers - torch_answers(network, rows)).max() < 1e-5
