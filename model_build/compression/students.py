@@ -67,6 +67,8 @@ class Workshop:
         stage = "full" if number == 1 else f"teacher-{number}"
         settings = config.train.model_copy(update={"seed": config.train.seed + number - 1})
         start = self.fresh(config.network, seed=settings.seed)
+        if any(step.name == "trim" for recipe in config.recipes for step in parse_recipe(recipe)):
+            check_trimmable(start.encoder.tokenizer)  # rather than after hours of training
         return self._train(start, self._rows(start, settings), settings, stage, on_check=on_check)
 
     def fresh(self, config: NetworkConfig, *, seed: int) -> Trained:
@@ -84,8 +86,6 @@ class Workshop:
         if config.vectors == "cooccurrence":
             self._start_embeddings(network, encoder, size, seed)
         made = Trained(network=network, encoder=encoder, report={})
-        if any(step.name == "trim" for recipe in self.corpora.config.recipes for step in parse_recipe(recipe)):
-            check_trimmable(tokenizer)  # rather than after hours of training
         return self._trim(made) if config.trim_vocabulary else made
 
     def _trim(self, made: Trained) -> Trained:
