@@ -145,12 +145,9 @@ class DistilConfig(Section):
     The targets are the mean logits of ``teachers`` networks of different seeds at ``temperature`` (Hinton et al. 2015,
     arXiv:1503.02531). Unlabelled texts have the teachers' word alone, as have ``copies`` of each training text, changed
     as ``[augment]`` says: where labelled text is scarce they are more text of its kind than unlabelled text is.
-    Several ``students``, each of another seed, become one network: the mean of the weights of those that do not raise
-    the dev loss.
     """
 
     teachers: int = Field(2, ge=1, le=16)
-    students: int = Field(1, ge=1, le=16)
     copies: int = Field(0, ge=0, le=100)
     temperature: float = Field(1.5, gt=0)
     gold: float = Field(0.5, ge=0, le=1)

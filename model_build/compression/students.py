@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,16 @@ from model_build.recipe import Step, StepName, parse_recipe
 from model_build.sections import NetworkConfig, TrainConfig
 from model_build.training import bases
 from model_build.training.networks import Classifier, build_network, embeddings_of
-from model_build.training.rows import Joined, Rows, Targets, shares
+from model_build.training.rows import Joined, Rows
 from model_build.training.tokenizer import train_tokenizer
 from model_build.training.train import Training, train_once
-from model_build.training.trainer import OnCheck, dev_score, target_loss
+from model_build.training.trainer import OnCheck, dev_score
 from model_build.training.trimming import check_trimmable, trim_embeddings, trim_tokenizer
 from model_build.training.vectors import token_vectors
 from slipway.encoding import Encoder
 from slipway.network import Network
-from slipway.probabilities import Logits
 
-_SCORED_TEXTS = 2_000  # of dev, for each set of layers and each mean that is tried
+_SCORED_TEXTS = 2_000  # of dev, for each set of layers that is tried
 _PRUNING_TEXTS = 512
 _BATCH = 32
 
@@ -153,22 +152,18 @@ class Workshop:
         return replace(made, layer_costs=[*made.layer_costs, *found["costs"]])
 
     def _soup(self, full: Trained, stage: str) -> Trained:
-        return self._mean(self._teachers(full), stage, self._score)
-
-    def _mean(self, trained: Sequence[Trained], stage: str, score: Callable[[Classifier, Encoder], float]) -> Trained:
-        """The mean of those that ``score``, which is of a network with its tokenizer, does not want left out."""
-        first, networks = trained[0], [one.network for one in trained]
-
-        def score_mean(network: Classifier) -> float:
-            return score(network, first.encoder)
+        networks = [teacher.network for teacher in self._teachers(full)]
 
         def search() -> list[int]:
-            return [*choose(networks, [*map(score_mean, networks)], score_mean)]
+            return [*choose(networks, [*map(score, networks)], score)]
+
+        def score(network: Classifier) -> float:
+            return self._score(network, full.encoder)
 
         members = self._remember(f"{stage}.json", search)
-        mixed = copy.deepcopy(first.network)
+        mixed = copy.deepcopy(full.network)
         mixed.load_state_dict(mean_weights([networks[index] for index in members]))
-        return replace(first, network=mixed.eval(), report={**first.report, "stage": stage, "soup_of": len(members)})
+        return replace(full, network=mixed.eval(), report={**full.report, "stage": stage, "soup_of": len(members)})
 
     def _teachers(self, full: Trained) -> list[Trained]:
         count = self.corpora.config.distil.teachers
@@ -184,17 +179,7 @@ class Workshop:
         gold = dataset.splits["train"].targets()
         targets = soft_targets(logits, gold, config.distil, labels=len(dataset.labels), task=dataset.task)
         rows = Rows(tokens, targets, len(dataset.labels), dataset.task)
-        students = [self._learn(made, rows, settings, stage, number) for number in range(1, config.distil.students + 1)]
-        if len(students) == 1:
-            return students[0]
-        return self._mean(students, stage, lambda network, encoder: -self.dev_loss(network, encoder))
-
-    def _learn(self, made: Trained, rows: Rows, config: TrainConfig, stage: str, number: int) -> Trained:
-        """A student; ``number`` above 1 is one of another seed, which sees the texts in another order."""
-        student = replace(made, network=copy.deepcopy(made.network))
-        settings = config.model_copy(update={"seed": config.seed + number - 1})
-        name = stage if number == 1 else f"{stage}-{number}"
-        return self._train(student, rows, settings, name, softness=self.corpora.config.distil.temperature)
+        return self._train(made, rows, settings, stage, softness=config.distil.temperature)
 
     def _taught(self, encoder: Encoder) -> Joined:
         """Tokens of all texts that teachers judge, the labelled ones first."""
@@ -238,24 +223,16 @@ class Workshop:
         return self.corpora.train_rows(made.encoder, smoothing=config.label_smoothing)
 
     def _score(self, network: Classifier, encoder: Encoder) -> float:
-        """Dev score of a network as it is."""
-        return dev_score(*self._answer_dev(network, encoder), self.corpora.dataset.task)
-
-    def dev_loss(self, network: Classifier, encoder: Encoder) -> float:
-        """Loss of a network as it is at the temperature of distillation: what students are kept by."""
-        logits, targets = map(torch.from_numpy, self._answer_dev(network, encoder))
-        softness = self.corpora.config.distil.temperature
-        return float(target_loss(logits, targets, self.corpora.dataset.task, softness, None))
-
-    def _answer_dev(self, network: Classifier, encoder: Encoder) -> tuple[Logits, Targets]:
-        """Logits through the graph that would ship, and targets, both (texts, labels)."""
+        """Dev score of a network as it is, through the graph that would ship."""
         path = self.work / "scored.onnx"
         save(to_onnx(network.eval()), path)
         rows = self.corpora.rows("dev", encoder)
         count = min(len(rows), _SCORED_TEXTS)
-        graph = Network(path, pad_id=network.pad_id, threads=self.threads)
-        logits = graph.logits([rows.tokens[index] for index in range(count)])
-        return logits, shares(rows.targets[:count], rows.labels)
+        answers = Network(path, pad_id=network.pad_id, threads=self.threads).logits(
+            [rows.tokens[index] for index in range(count)]
+        )
+        batch = [rows[index] for index in range(count)]
+        return dev_score(answers, rows.collate(batch, network.pad_id)["labels"].numpy(), rows.task)
 
     def _pruning_plan(self, step: Step, made: Trained) -> Any:
         rows = self._rows(made, self.corpora.config.train)

@@ -1,6 +1,5 @@
 """Recipes carried out on a tiny network: each step does its part, none is done twice, the full network stays whole."""
 
-import copy
 import io
 import json
 from pathlib import Path
@@ -109,28 +108,6 @@ def test_a_soup_is_the_mean_of_the_trainings_that_do_not_harm(made: tuple[Worksh
     assert soup.report["soup_of"] == len(members)
     assert (answers(full) == before).all()
     assert len(layers_of(shop.follow("soup+cut:0,2", full).network)) == 2
-
-
-def test_several_students_become_one_the_mean_of_those_that_do_not_harm(rows: Path, tmp_path: Path) -> None:
-    """Those of other seeds are kept as well, so that a build that was killed goes on; the mean is no worse on dev."""
-    shop = workshop(rows, tmp_path, distil={"epochs": 2, "learning_rate": 1e-3, "students": 3})
-    made = shop.follow("cut:2+distil", shop.train_full())
-    members = json.loads((tmp_path / "cut-2+distil.json").read_text())
-    names = ["cut-2+distil", "cut-2+distil-2", "cut-2+distil-3"]
-    students = [torch.load(tmp_path / name / "trained.pt", weights_only=True)["weights"] for name in names]
-    assert not torch.equal(students[0]["head.weight"], students[1]["head.weight"])
-    assert torch.allclose(
-        made.network.head.weight, torch.stack([students[index]["head.weight"] for index in members]).mean(0)
-    )
-    assert (made.report["stage"], made.report["soup_of"]) == ("cut:2+distil", len(members))
-    losses = [shop.dev_loss(loaded(made, weights), made.encoder) for weights in students]
-    assert shop.dev_loss(made.network, made.encoder) <= min(losses)
-
-
-def loaded(like: Trained, weights: Any) -> Any:
-    network = copy.deepcopy(like.network)
-    network.load_state_dict(weights)
-    return network.eval()
 
 
 def test_a_small_student_has_its_own_tokenizer_and_learns_from_the_teacher(made: tuple[Workshop, Trained]) -> None:
