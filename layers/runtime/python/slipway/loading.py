@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from slipway.network import Device
     from slipway.predictor import Predictor
 
-REPLAY_TOKENS = 32  # golden examples that a function answers again at each cold start
+REPLAY_TOKENS = 16  # of golden examples that a function answers again at each cold start: one text or two
 
 
 def load_predictor(
