@@ -19,7 +19,7 @@ from slipway.predictor import Predictor
 from tests.conftest import tiny_rows
 from tests.model_build.conftest import Run
 
-FILES = {"manifest.json", "tokenizer.json", "card.md"} | {
+FILES = {"manifest.json", "tokenizer.json", "vocab.txt", "card.md"} | {
     f"model.{variant}.onnx{ending}" for variant in VARIANTS for ending in ("", ".data")
 }
 
