@@ -12,6 +12,8 @@ from slipway.artifact import MANIFEST, describe_file, read_manifest
 from slipway.loading import load_predictor
 from slipway.predictor import Predictor
 
+SERVED = ("tokenizer.json", "vocab.txt", "model.int8.onnx", "model.int8.onnx.data")  # of an artifact, in int8
+
 
 @pytest.fixture(scope="session")
 def predictor(tiny_artifact: Path) -> Predictor:

@@ -24,8 +24,8 @@ from slipway.artifact import (
     verify_files,
 )
 from slipway.errors import ArtifactError
+from tests.unit.conftest import SERVED
 
-SERVED = ("tokenizer.json", "vocab.txt", "model.int8.onnx", "model.int8.onnx.data")
 _FIELDS = [f.name for f in fields(Manifest)]
 _json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("\ud800"),

@@ -24,9 +24,9 @@ from slipway.errors import ArtifactError, Conflict, StoreError, UnknownVersion
 from slipway.loading import load_predictor
 from slipway.releases import Canary, Live, Shadow
 from slipway.store import Store
+from tests.unit.conftest import SERVED
 
 PREFIX = "models/demo/"
-SERVED = ("tokenizer.json", "vocab.txt", "model.int8.onnx", "model.int8.onnx.data")
 A, B, C, D = (f"2026112{day}T120000Z-{'abcd'[day] * 12}" for day in range(4))
 
 

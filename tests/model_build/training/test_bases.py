@@ -56,14 +56,11 @@ def test_the_words_of_a_wordpiece_tokenizer_are_saved_once_more_and_give_the_sam
         assert quick.encode(text).ids == tokenizer.encode(text).ids
 
 
-@pytest.mark.parametrize("word", ["two\nlines", "trailing ", "twice", ""], ids=repr)
+@pytest.mark.parametrize("word", ["two\nlines", "trailing ", "tab\t", "\r", "\u2028"], ids=repr)
 def test_words_that_a_line_cannot_hold_are_read_from_the_tokenizer_alone(tmp_path: Path, word: str) -> None:
     tokenizer = wordpiece([*WORDS, word, "after"])
     save_tokenizer(tokenizer, tmp_path)
-    if (tmp_path / "vocab.txt").exists():
-        assert read_quickly(tmp_path / "tokenizer.json", tmp_path / "vocab.txt").to_str() == tokenizer.to_str()
-    else:
-        assert word != "twice"
+    assert [path.name for path in tmp_path.iterdir()] == ["tokenizer.json"]
     assert Tokenizer.from_file(str(tmp_path / "tokenizer.json")).to_str() == tokenizer.to_str()
 
 

@@ -115,8 +115,8 @@ def workshop(rows: Path, base: Path, work: Path, recipe: str = "full", **network
     return Workshop(corpora=Corpora(config, dataset, work), work=work, console=Console(file=io.StringIO()))
 
 
-def fresh(rows: Path, base: Path, work: Path, recipe: str = "full", **network: Any) -> Trained:
-    shop = workshop(rows, base, work, recipe, **network)
+def fresh(rows: Path, base: Path, work: Path, **network: Any) -> Trained:
+    shop = workshop(rows, base, work, **network)
     return shop.fresh(shop.corpora.config.network, seed=3)
 
 
