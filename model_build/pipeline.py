@@ -111,7 +111,8 @@ def export(run: Build, shipped: Shipped, prepared: Prepared) -> Path:
     quantized = "rows" if shipped.precision == "fp32" else shipped.precision
     calibration = calibration_tokens(prepared, shipped.trained)
     int8 = to_precision(fp32, quantized, calibration, promise(run, prepared, shipped.trained))
-    fused = fuse_for_gpu(fp32, inner_padding=can_spell(encoder, shipped.trained.pad_id))
+    given = to_onnx(shipped.trained.network, texts_first=True)
+    fused = fuse_for_gpu(given, inner_padding=can_spell(encoder, shipped.trained.pad_id))
     graphs: dict[Variant, Any] = {"fp32": fp32, "int8": int8, "fp16": to_float16(fused)}
     for variant, graph in graphs.items():
         save(graph, draft / model_file(variant))

@@ -4,9 +4,12 @@ Exporters trace what Python did; this writes what the model computes. One int32 
 from the padding id; Q, K and V are one product with 1/sqrt(head size) folded into Q; each residual is Add +
 LayerNormalization (onnxruntime's fused SkipLayerNormalization is slower on a CPU, docs/model-log.md).
 ``quantize.py`` turns it into int8.
+
+Activations are (tokens, texts, hidden): the products of attention can then read Q, K and V where they lie, as batches
+of heads, and one transposition of three numbers a token is saved in each layer (docs/model-log.md).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,17 +45,19 @@ def supports(config: Any) -> bool:
     return config.model_type == "bert" and config.hidden_act in _ACTIVATIONS and absolute and not config.is_decoder
 
 
-def build_bert(weights: Weights, shape: BertShape) -> onnx.ModelProto:
+def build_bert(weights: Weights, shape: BertShape, *, texts_first: bool = False) -> onnx.ModelProto:
     """The float32 classifier: ``input_ids`` int32 (texts, tokens) → ``logits`` float32 (texts, labels).
 
-    ``weights`` has transformers' names of BertModel under ``encoder.`` and a linear head under ``head.``.
+    ``weights`` has transformers' names of BertModel under ``encoder.`` and a linear head under ``head.``. With
+    ``texts_first`` activations are (texts, tokens, hidden) inside, as the fused operators of GPUs want them.
     """
     graph = GraphBuilder(weights)
     mask = mask_tokens(graph, shape.pad_id)
-    hidden = _embed(graph, shape)
+    attend = _attend_texts_first if texts_first else _attend
+    hidden = _embed(graph, shape, texts_first=texts_first)
     for layer in range(shape.layers):
-        hidden = _layer(graph, shape, layer, hidden, mask)
-    pooled = mean_pool(graph, hidden, mask)
+        hidden = _layer(graph, shape, layer, hidden, mask, attend)
+    pooled = mean_pool(graph, hidden, mask, texts_first=texts_first)
     graph.node("Gemm", [pooled, graph.weight("head.weight"), graph.weight("head.bias")], "logits", transB=1)
     return graph.model(labels=len(weights["head.bias"]))
 
@@ -119,20 +124,23 @@ def mask_tokens(graph: GraphBuilder, pad_id: int) -> Mask:
     return Mask(keep, graph.node("Unsqueeze", [bias, axes], "mask_bias"))
 
 
-def _embed(graph: GraphBuilder, shape: BertShape) -> str:
+def _embed(graph: GraphBuilder, shape: BertShape, *, texts_first: bool) -> str:
     prefix = "encoder.embeddings."
     table = graph.weights
     fixed = table[prefix + "position_embeddings.weight"] + table[prefix + "token_type_embeddings.weight"][0]
-    words = graph.node("Gather", [graph.weight(prefix + "word_embeddings.weight"), "input_ids"], "words")
+    ids = "input_ids" if texts_first else graph.node("Transpose", ["input_ids"], perm=[1, 0])
+    words = graph.node("Gather", [graph.weight(prefix + "word_embeddings.weight"), ids], "words")
     tokens = graph.node("Shape", ["input_ids"], start=1, end=2)
     first, axis = graph.constant("first", [0], np.int64), graph.constant("axis_rows", [0], np.int64)
     positions = graph.node("Slice", [graph.constant("positions.weight", fixed), first, tokens, axis], "positions")
+    if not texts_first:
+        positions = graph.node("Unsqueeze", [positions, graph.constant("axis_texts", [1], np.int64)])
     return graph.norm(prefix + "LayerNorm", graph.node("Add", [words, positions]), shape.norm_epsilon)
 
 
-def _layer(graph: GraphBuilder, shape: BertShape, index: int, x: str, mask: Mask) -> str:
+def _layer(graph: GraphBuilder, shape: BertShape, index: int, x: str, mask: Mask, attend: "_Attend") -> str:
     prefix = f"encoder.encoder.layer.{index}."
-    attended = _attention(graph, shape, prefix + "attention.", x, mask)
+    attended = _attention(graph, shape, prefix + "attention.", x, mask, attend)
     x = graph.norm(prefix + "attention.output.LayerNorm", graph.node("Add", [attended, x]), shape.norm_epsilon)
     inner = graph.linear(prefix + "intermediate", x, *_dense(graph, prefix + "intermediate.dense"))
     operator = _ACTIVATIONS[shape.activation]
@@ -141,19 +149,39 @@ def _layer(graph: GraphBuilder, shape: BertShape, index: int, x: str, mask: Mask
     return graph.norm(prefix + "output.LayerNorm", graph.node("Add", [outer, x]), shape.norm_epsilon)
 
 
-def _attention(graph: GraphBuilder, shape: BertShape, prefix: str, x: str, mask: Mask) -> str:
+def _attention(graph: GraphBuilder, shape: BertShape, prefix: str, x: str, mask: Mask, attend: "_Attend") -> str:
     inner = len(graph.weights[prefix + "self.query.bias"])
     heads = inner // shape.head
     merged = graph.linear(prefix + "qkv", x, *_merged_qkv(graph, prefix + "self.", shape.head))
     by_head = graph.constant(f"by_head_{heads}", [0, 0, 3 * heads, shape.head], np.int64)
-    apart = graph.node("Transpose", [graph.node("Reshape", [merged, by_head])], perm=[0, 2, 1, 3])
-    q, k, v = graph.split("Split", [apart], [prefix + part for part in "qkv"], axis=1, num_outputs=3)
-    scores = graph.node("FusedMatMul", [q, k], domain=MICROSOFT, transB=1)
-    attention = graph.node("Softmax", [graph.node("Add", [scores, mask.bias])], axis=-1)
-    mixed = graph.node("Transpose", [graph.node("MatMul", [attention, v])], perm=[0, 2, 1, 3])
+    mixed = attend(graph, prefix, graph.node("Reshape", [merged, by_head]), mask)
     together = graph.constant(f"together_{inner}", [0, 0, inner], np.int64)
     joined = graph.node("Reshape", [mixed, together])
     return graph.linear(prefix + "output", joined, *_dense(graph, prefix + "output.dense"))
+
+
+_Attend = Callable[[GraphBuilder, str, str, Mask], str]
+
+
+def _attend(graph: GraphBuilder, prefix: str, apart: str, mask: Mask) -> str:
+    """(tokens, texts, 3 heads, head size) → (tokens, texts, heads, head size).
+
+    ``transBatch`` takes the first dimension for that of the rows of a matrix, the next two for the batch.
+    """
+    q, k, v = graph.split("Split", [apart], [prefix + part for part in "qkv"], axis=2, num_outputs=3)
+    scores = graph.node("FusedMatMul", [q, k], domain=MICROSOFT, transB=1, transBatchA=1, transBatchB=1)
+    attention = graph.node("Softmax", [graph.node("Add", [scores, mask.bias])], axis=-1)
+    mixed = graph.node("FusedMatMul", [attention, v], domain=MICROSOFT, transBatchB=1)
+    return graph.node("Transpose", [mixed], perm=[2, 0, 1, 3])
+
+
+def _attend_texts_first(graph: GraphBuilder, prefix: str, apart: str, mask: Mask) -> str:
+    """As ``_attend``, of and to (texts, tokens, ...)."""
+    by_head = graph.node("Transpose", [apart], perm=[0, 2, 1, 3])
+    q, k, v = graph.split("Split", [by_head], [prefix + part for part in "qkv"], axis=1, num_outputs=3)
+    scores = graph.node("FusedMatMul", [q, k], domain=MICROSOFT, transB=1)
+    attention = graph.node("Softmax", [graph.node("Add", [scores, mask.bias])], axis=-1)
+    return graph.node("Transpose", [graph.node("MatMul", [attention, v])], perm=[0, 2, 1, 3])
 
 
 def _merged_qkv(graph: GraphBuilder, prefix: str, head: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -170,9 +198,13 @@ def _dense(graph: GraphBuilder, name: str) -> tuple[npt.NDArray[np.float32], npt
     return graph.weights[f"{name}.weight"].T, graph.weights[f"{name}.bias"]
 
 
-def mean_pool(graph: GraphBuilder, hidden: str, mask: Mask) -> str:
-    """(texts, tokens, hidden) → (texts, hidden), padding left out."""
+def mean_pool(graph: GraphBuilder, hidden: str, mask: Mask, *, texts_first: bool = True) -> str:
+    """(texts, tokens, hidden), or else (tokens, texts, hidden) → (texts, hidden), padding left out."""
     axis = graph.constant("axis_tokens", [1], np.int64)
     total = graph.node("ReduceSum", [mask.keep, axis], keepdims=1)
     share = graph.node("Unsqueeze", [graph.node("Div", [mask.keep, total]), axis])
-    return graph.node("Squeeze", [graph.node("MatMul", [share, hidden]), axis], "pooled")
+    if texts_first:
+        mean = graph.node("MatMul", [share, hidden])
+    else:
+        mean = graph.node("FusedMatMul", [share, hidden], domain=MICROSOFT, transBatchB=1)
+    return graph.node("Squeeze", [mean, axis], "pooled")

@@ -24,14 +24,14 @@ _LEFT_OUT = ["SkipLayerNormFusion", "BiasGeluFusion", "DQMatMulNBitsFusion"]
 _SMALL = 8_192  # bytes
 
 
-def to_onnx(network: Classifier) -> onnx.ModelProto:
-    """The float32 graph of a trained classifier."""
+def to_onnx(network: Classifier, *, texts_first: bool = False) -> onnx.ModelProto:
+    """The float32 graph of a trained classifier; ``texts_first`` is the layout that ``fuse.py`` fuses for GPUs."""
     weights = {name: value.detach().float().numpy() for name, value in network.state_dict().items()}
     if isinstance(network, LstmClassifier):
         lstm = network.lstm
         return build_lstm(weights, layers=lstm.num_layers, hidden=lstm.hidden_size, pad_id=network.pad_id)
     if isinstance(network, EncoderClassifier) and supports(config := network.encoder.config):
-        return build_bert(weights, _bert_shape(config, network.pad_id))
+        return build_bert(weights, _bert_shape(config, network.pad_id), texts_first=texts_first)
     return trace(network)
 
 

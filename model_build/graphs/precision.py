@@ -1,7 +1,7 @@
 """The precisions in which a float32 graph can ship on a CPU, ours and onnxruntime's own, behind one call each.
 
 fp32      as trained
-rows      int8, a scale a row of activations, or one fixed after a normalization: the same in any batch (quantize.py)
+rows      int8, a scale a row of activations, or fixed ones where labels allow: the same in any batch (quantize.py)
 dynamic   onnxruntime's quantize_dynamic, one scale a batch: answers depend on who shares the batch
 static    onnxruntime's quantize_static (QDQ, MinMax), activation scales from calibration texts
 weights   8-bit weights in blocks of 128, float activations (MatMulNBits)

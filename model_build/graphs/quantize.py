@@ -7,12 +7,15 @@ labels (docs/model-log.md). 7 bits because U8 x S8 products add up in 16 bits on
 
 A scale of its own costs a row six passes over it. After a normalization rows are so much alike that one scale for all
 of them, fixed here, does as well once the middle of each channel is subtracted (Outlier Suppression+, Wei et al. 2023,
-arXiv:2304.09145); the product then adds the bias, and what the middles come to, by itself.
+arXiv:2304.09145); the product then adds the bias, and what the middles come to, by itself. What attention mixes and
+what an activation gives can have one scale and zero for everything too, if the few channels that are far larger than
+the others are cut: in BERTs that is one channel of one token, the first (Massive Activations, Sun et al. 2024,
+arXiv:2402.17762), and a finer step for all others is worth more (docs/model-log.md).
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +32,10 @@ _FLOOR = 1e-9  # a row of zeros must not divide by zero
 # What the weights take of the channels' spread. One scale for all rows wants channels of one size: with 0.5 the logits'
 # noise is a sixth larger than with 0.8 (docs/model-log.md).
 _ROW_SHARE, _FIXED_SHARE = 0.5, 0.8
+_UNCUT = 0.995  # of the channels that no normalization made alike: 7 of 1,536 may be cut, of 200 none
+
+# What has a scale of its own a row, and what one that is fixed here.
+Fixed = Literal["nothing", "normalized", "everything"]
 
 
 @dataclass(frozen=True)
@@ -56,13 +63,14 @@ def quantize_rows(
     *,
     keep: Collection[str] = (),
     integers: Integers | None = None,
-    fixed: bool = False,
+    fixed: Fixed = "nothing",
 ) -> onnx.ModelProto:
     """Rewrite every product with a constant matrix, and every large embedding table, in int8.
 
     ``x @ W`` becomes ``(round(127 x / max|x|) @ W8) * scales * max|x|``, with the maximum taken over each row of ``x``.
     ``observed`` holds the statistics of ``calibrate.observe``. Products with the weights in ``keep`` stay in float32.
-    With ``fixed`` the rows that come from a normalization have one scale, from the largest that was observed;
+    With ``fixed`` the rows that come from a normalization, or everything that is computed from such rows, have one
+    scale, from what was observed, and GELU is that of tanh, which is faster and as near to the exact one as 5e-4;
     ``integers`` are for graphs of the same ``fixed``.
     """
     rewriter = _Rewriter(model, observed, keep=keep, integers=integers, fixed=fixed)
@@ -103,7 +111,7 @@ class _Rewriter:
         *,
         keep: Collection[str] = (),
         integers: Integers | None = None,
-        fixed: bool = False,
+        fixed: Fixed = "nothing",
     ) -> None:
         self._model = model
         self._keep = set(keep)
@@ -115,9 +123,13 @@ class _Rewriter:
         self._added: dict[str, onnx.TensorProto] = {}
         self._rows: dict[str, tuple[str, str]] = {}
         self._fixed = fixed
+        self._bounded = self._after_normalizations()
         self._factors = self._equalize() if observed else {}
+        self._users = self._used()
         self._sums = self._absorbed()
         self._added_up = {total for _, total in self._sums.values()}
+        self._shifted = self._shiftable()
+        self._missing = {total: x for x, total in self._shifted.items()}
 
     def rewrite(self, node: onnx.NodeProto) -> None:
         if node.output[0] in self._added_up:
@@ -126,6 +138,10 @@ class _Rewriter:
             self._product(node.input[0], node.input[1], node.output[0])
         elif node.op_type == "Gather" and self._is_table(node):
             self._lookup(node.input[0], node.input[1], node.output[0])
+        elif node.output[0] in self._shifted:
+            self._centre(node)
+        elif node.op_type == "Gelu" and self._fixed == "everything":
+            self._add("FastGelu", list(node.input), node.output[0], domain=MICROSOFT)
         else:
             self._nodes.append(node)
 
@@ -154,7 +170,9 @@ class _Rewriter:
                 weights.setdefault(node.input[0], []).append(self._matrix(node.input[1]))
         return {
             x: equalizing_factors(
-                self._inputs(x).peak, np.concatenate(matrices, axis=1), _FIXED_SHARE if self._fixed else _ROW_SHARE
+                self._inputs(x).peak,
+                np.concatenate(matrices, axis=1),
+                _ROW_SHARE if self._fixed == "nothing" else _FIXED_SHARE,
             )
             for x, matrices in weights.items()
             if self._is_normalized(x)
@@ -163,38 +181,79 @@ class _Rewriter:
     def _inputs(self, x: str) -> Inputs:
         """Of the rows as they are quantized, but for the factors."""
         observed = self._observed[x]
-        return observed.without(observed.middle) if self._is_fixed(x) else observed
+        return observed.without(observed.middle) if self._is_fixed(x) and self._is_normalized(x) else observed
 
-    def _absorbed(self) -> dict[str, tuple[str, str]]:
-        """Products with a fixed scale to the bias that alone is added to them, and the sum's name."""
-        users: dict[str, list[onnx.NodeProto]] = {}
+    def _after_normalizations(self) -> set[str]:
+        """Values that are computed from normalized ones: the weights bound them, whatever the text."""
+        found: set[str] = set()
+        for node in self._model.graph.node:
+            if node.op_type == "LayerNormalization" or not found.isdisjoint(node.input):
+                found.update(node.output)
+        return found
+
+    def _used(self) -> dict[str, list[onnx.NodeProto]]:
+        users: dict[str, list[onnx.NodeProto]] = {value.name: [] for value in self._model.graph.output}
         for node in self._model.graph.node:
             for name in node.input:
                 users.setdefault(name, []).append(node)
+        return users
+
+    def _absorbed(self) -> dict[str, tuple[str, str]]:
+        """Products with a fixed scale to the bias that alone is added to them, and the sum's name."""
         outputs = {value.name for value in self._model.graph.output}
         found = {}
         for node in self._model.graph.node:
             out = node.output[0]
             if not self.is_product(node) or node.input[1] in self._keep or not self._is_fixed(node.input[0]):
                 continue
-            (user, *others) = users.get(out, [node])
+            (user, *others) = self._users.get(out) or [node]
             bias = next((name for name in user.input if name != out), "")
             if user.op_type == "Add" and not others and out not in outputs and self._is_vector(bias):
                 found[out] = bias, user.output[0]
         return found
+
+    def _shiftable(self) -> dict[str, str]:
+        """Normalizations that can subtract the middle themselves, to the sum whose bias gives it back to the residual.
+
+        They are those that, beside products with a fixed scale, one sum alone reads, of them and such a product.
+        """
+        outputs = {value.name for value in self._model.graph.output}
+        sums = {total for _, total in self._sums.values() if len(self._users.get(total, ())) == 1} - outputs
+        found: dict[str, str] = {}
+        for node in self._model.graph.node:
+            x, readers = node.output[0], self._users.get(node.output[0], [])
+            products = [each for each in readers if self.is_product(each) and each.input[1] not in self._keep]
+            others = [each for each in readers if each not in products]
+            if x in outputs or not products or not self._is_fixed(x) or not self._is_normalized(x):
+                continue
+            if len(others) == 1 and others[0].op_type == "Add" and len(node.input) == 3:
+                total = next((name for name in others[0].input if name != x), "")
+                if total in sums and self._is_vector(node.input[2]):
+                    found[x] = total
+        return found
+
+    def _centre(self, norm: onnx.NodeProto) -> None:
+        x = norm.output[0]
+        centred = onnx.NodeProto()
+        centred.CopyFrom(norm)
+        bias = self._matrix(norm.input[2]) - self._observed[x].middle
+        centred.input[2] = self._constant(f"{norm.input[2]}.centred", bias)
+        self._nodes.append(centred)
 
     def _product(self, x: str, weight: str, out: str) -> None:
         matrix, inputs = self._matrix(weight), self._inputs(x)
         if (factors := self._factors.get(x)) is not None:
             matrix, inputs = matrix * factors[:, None], inputs.scaled(factors)
         scales = column_scales(matrix, WEIGHT_MAX)
-        if weight not in self._integers:
-            self._integers[weight] = round_with_feedback(matrix, scales, WEIGHT_MAX, inputs.gram)
-        integers = self._constant(f"{weight}.int8", self._integers[weight])
-        columns = self._constant(f"{weight}.scales", scales)
-        zeros = self._constant(f"{weight}.zeros", np.zeros(len(scales), np.int8))
+        name = self._name(x, weight)
+        if name not in self._integers:
+            self._integers[name] = round_with_feedback(matrix, scales, WEIGHT_MAX, inputs.gram)
+        integers = self._constant(f"{name}.int8", self._integers[name])
+        columns = self._constant(f"{name}.scales", scales)
+        zeros = self._constant(f"{name}.zeros", np.zeros(len(scales), np.int8))
         if self._is_fixed(x):
-            rounded, step, zero = self._quantized_at_once(x)
+            at_once = self._quantized_at_once if self._is_normalized(x) else self._quantized_as_it_is
+            rounded, step, zero = at_once(x)
             bias, total = self._bias(x, weight, out)
             product = [rounded, integers, step, columns, zero, zeros, bias]
             self._add("MatMulIntegerToFloat", product, total, domain=MICROSOFT)
@@ -206,12 +265,25 @@ class _Rewriter:
             self._add("Mul", [f"{out}.scaled", largest], out)
 
     def _bias(self, x: str, weight: str, out: str) -> tuple[str, str]:
-        """What the product adds, and the name of the sum: the middles' own product, and the bias if one follows."""
+        """What the product adds, and the name of the sum: the bias if one follows, the middles' own product, and the
+        middle that a normalization has subtracted from what else is added.
+        """
         bias, total = self._sums.get(out, ("", out))
-        # No BLAS: its sums depend on the number of threads, and a build on the same machine is to give the same bytes.
-        middles = (self._observed[x].middle[:, None] * self._matrix(weight)).sum(axis=0, dtype=np.float64)
-        value = middles + self._matrix(bias) if bias else middles
-        return self._constant(f"{weight}.bias", value.astype(np.float32)), total
+        value = np.zeros(self._matrix(weight).shape[1])
+        if self._is_normalized(x):
+            # No BLAS: its sums depend on the number of threads, and a build on the same machine is to give the same
+            # bytes.
+            value += (self._observed[x].middle[:, None] * self._matrix(weight)).sum(axis=0, dtype=np.float64)
+        if bias:
+            value += self._matrix(bias)
+        if (residual := self._missing.get(total)) is not None:
+            value += self._observed[residual].middle
+        return self._constant(f"{out}.bias", value.astype(np.float32)), total
+
+    def _name(self, x: str, weight: str) -> str:
+        """Of the integers: layers that share a matrix, as ALBERT's do, have others each, for their own inputs."""
+        shared = {node.input[0] for node in self._users[weight] if self.is_product(node)} != {x}
+        return f"{weight}.{x}" if shared else weight
 
     def _quantized_at_once(self, x: str) -> tuple[str, str, str]:
         """Names of ``x`` in uint8, of its step, and of its zero. What is larger than what was observed is cut."""
@@ -220,12 +292,25 @@ class _Rewriter:
         step = max(float(inputs.scaled(factors).peak.max()) / _SIGNED.top, _FLOOR)
         if x not in self._rows:
             steps = (factors * step).astype(np.float32)
-            middle = self._constant(f"{x}.middle", self._observed[x].middle / steps)
-            stepped = self._add("Mul", [x, self._constant(f"{x}.equalizer", 1 / steps)], f"{x}.steps")
-            centred = self._add("Sub", [stepped, middle], f"{x}.centred")
+            centred = self._add("Mul", [x, self._constant(f"{x}.equalizer", 1 / steps)], f"{x}.steps")
+            if x not in self._shifted:
+                middle = self._constant(f"{x}.middle", self._observed[x].middle / steps)
+                centred = self._add("Sub", [centred, middle], f"{x}.centred")
             one = self._constant("int8.one", np.float32(1))
             self._rows[x] = self._add("QuantizeLinear", [centred, one, zero], f"{x}.uint8"), ""
         return self._rows[x][0], self._constant(f"{x}.step", np.float32(step)), zero
+
+    def _quantized_as_it_is(self, x: str) -> tuple[str, str, str]:
+        """As ``_quantized_at_once``, with one zero for all channels and no factors; 0 stays exactly 0."""
+        observed = self._observed[x]
+        low = min(float(np.quantile(observed.low, 1 - _UNCUT, method="lower")), 0.0)
+        high = max(float(np.quantile(observed.high, _UNCUT, method="higher")), 0.0)
+        step = max((high - low) / 255, _FLOOR)
+        zero = self._constant(f"{x}.zero", np.uint8(np.rint(-low / step)))
+        step_name = self._constant(f"{x}.step", np.float32(step))
+        if x not in self._rows:
+            self._rows[x] = self._add("QuantizeLinear", [x, step_name, zero], f"{x}.uint8"), ""
+        return self._rows[x][0], step_name, zero
 
     def _quantized_rows(self, x: str) -> tuple[str, str]:
         """Names of ``x`` in uint8 and of its largest magnitude a row; one computation for all products of ``x``."""
@@ -267,7 +352,9 @@ class _Rewriter:
         self._add("Mul", [self._add("Cast", [rows], f"{out}.float", to=TensorProto.FLOAT), scale], out)
 
     def _is_fixed(self, x: str) -> bool:
-        return self._fixed and self._is_normalized(x)
+        return self._fixed != "nothing" and (
+            self._is_normalized(x) or (self._fixed == "everything" and x in self._bounded)
+        )
 
     def _is_normalized(self, x: str) -> bool:
         return self._producers.get(x) == "LayerNormalization"

@@ -127,7 +127,7 @@ def distilbert_graphs(distilbert: EncoderClassifier, tmp_path_factory: pytest.Te
 
 
 def write_variants(network: EncoderClassifier, directory: Path) -> dict[str, Path]:
-    """All three variants of a network, calibrated on random rows, and int8 with fixed scales as ``fixed``."""
+    """All three variants of a network, calibrated on random rows, and int8 by what has fixed scales."""
     from model_build.graphs.calibrate import observe
     from model_build.graphs.export import save, to_onnx
     from model_build.graphs.fuse import to_float16
@@ -138,7 +138,8 @@ def write_variants(network: EncoderClassifier, directory: Path) -> dict[str, Pat
     graphs = {
         "fp32": fp32,
         "int8": quantize_rows(fp32, observed),
-        "fixed": quantize_rows(fp32, observed, fixed=True),
+        "normalized": quantize_rows(fp32, observed, fixed="normalized"),
+        "everything": quantize_rows(fp32, observed, fixed="everything"),
         "fp16": to_float16(fp32),
     }
     for variant, graph in graphs.items():

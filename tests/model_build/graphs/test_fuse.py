@@ -70,14 +70,14 @@ def change(node: onnx.NodeProto, **changed: Any) -> None:
 @pytest.fixture
 def model(bert: EncoderClassifier) -> onnx.ModelProto:
     """Two layers, to be changed."""
-    return to_onnx(bert)
+    return to_onnx(bert, texts_first=True)
 
 
 @pytest.fixture(scope="session")
 def halves(bert: EncoderClassifier, tmp_path_factory: pytest.TempPathFactory) -> Network:
     """fp16 as the build makes it."""
     path = tmp_path_factory.mktemp("halves") / "model.fp16.onnx"
-    save(to_float16(fuse_for_gpu(to_onnx(bert))), path)
+    save(to_float16(fuse_for_gpu(to_onnx(bert, texts_first=True))), path)
     return Network(path, pad_id=PAD)
 
 
@@ -95,7 +95,7 @@ def halves(bert: EncoderClassifier, tmp_path_factory: pytest.TempPathFactory) ->
 def test_every_layer_is_fused_and_answers_stay(
     tmp_path: Path, activation: str, with_bias: str, sizes: dict[str, Any]
 ) -> None:
-    model = to_onnx(make_network(hidden_act=activation, layer_norm_eps=1e-3, **sizes))
+    model = to_onnx(make_network(hidden_act=activation, layer_norm_eps=1e-3, **sizes), texts_first=True)
     fused, layers = fuse_for_gpu(model), sizes["num_hidden_layers"]
     found = operators(fused)
     assert [found[name] for name in ("Attention", "SkipLayerNormalization", with_bias)] == [layers, 2 * layers, layers]
@@ -111,7 +111,7 @@ def test_every_layer_is_fused_and_answers_stay(
 def test_layers_of_unequal_heads_and_neurons_are_fused(tmp_path: Path) -> None:
     network = make_network()
     prune(network, UNEQUAL)
-    model = to_onnx(network)
+    model = to_onnx(network, texts_first=True)
     fused = fuse_for_gpu(model)
     assert fused_in(fused) == FUSED
     attentions = [attributes(node) for node in fused.graph.node if node.op_type == "Attention"]
@@ -123,7 +123,7 @@ def test_layers_of_unequal_heads_and_neurons_are_fused(tmp_path: Path) -> None:
 def test_a_head_size_of_its_own_is_heeded(tmp_path: Path) -> None:
     """Heads of 4 and of 16: a scale put in twice, or left out, would show."""
     for heads in (8, 2):
-        model = to_onnx(make_network(spread=0.5, num_attention_heads=heads))
+        model = to_onnx(make_network(spread=0.5, num_attention_heads=heads), texts_first=True)
         rows = random_rows(8, LENGTHS)
         assert gap(answers(fuse_for_gpu(model), tmp_path, rows), answers(model, tmp_path, rows)) < 1e-5
 
@@ -131,7 +131,7 @@ def test_a_head_size_of_its_own_is_heeded(tmp_path: Path) -> None:
 def test_another_padding_id_is_heeded(tmp_path: Path) -> None:
     network = make_network()
     network.pad_id = 7
-    model = to_onnx(network)
+    model = to_onnx(network, texts_first=True)
     rows = [np.where(row == 7, 8, row).astype(np.int32) for row in random_rows(6, LENGTHS)]
     alone, together = answers(fuse_for_gpu(model), tmp_path, rows, pad_id=7)
     assert gap([alone, together], answers(model, tmp_path, rows, pad_id=7)) < 1e-5
@@ -173,12 +173,14 @@ def test_the_graph_is_valid_and_whole_and_has_nothing_left_over(model: onnx.Mode
 
 
 def exported() -> onnx.ModelProto:
-    return to_onnx(make_network("distilbert"))
+    return to_onnx(make_network("distilbert"), texts_first=True)
 
 
 def from_scratch(kind: Any) -> Callable[[], onnx.ModelProto]:
     config = NetworkConfig(kind=kind, width=16, hidden=16)
-    return lambda: to_onnx(build_network(config, labels=3, vocabulary=WORDS, pad_id=PAD, seed=1).eval())
+    return lambda: to_onnx(
+        build_network(config, labels=3, vocabulary=WORDS, pad_id=PAD, seed=1).eval(), texts_first=True
+    )
 
 
 @pytest.mark.parametrize("make", [exported, from_scratch("lstm"), from_scratch("pooled")])

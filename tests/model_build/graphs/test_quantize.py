@@ -14,11 +14,11 @@ from onnx import TensorProto, helper, numpy_helper
 from model_build.graphs.calibrate import observe
 from model_build.graphs.encoder import IR_VERSION, MICROSOFT, OPSETS
 from model_build.graphs.export import save
-from model_build.graphs.quantize import WEIGHT_MAX, column_scales, quantize_rows
+from model_build.graphs.quantize import WEIGHT_MAX, Fixed, column_scales, quantize_rows
 from slipway.network import Network, open_session
 from tests.model_build.conftest import PAD, WORDS, initializers, random_rows
 
-INT8 = ["int8", "fixed"]
+INT8 = ["int8", "normalized", "everything"]
 LENGTHS = [2, 3, 9, 9, 31, 60]
 Floats = npt.NDArray[np.float32]
 
@@ -90,24 +90,28 @@ def operators(path: Path) -> Counter[str]:
 
 def test_a_fixed_scale_costs_no_maximum_and_no_sum(bert_graphs: dict[str, Path]) -> None:
     """Of the 8 products of 2 layers, 4 follow a normalization, two a layer."""
-    rows, fixed = operators(bert_graphs["int8"]), operators(bert_graphs["fixed"])
-    assert rows["MatMulIntegerToFloat"] == fixed["MatMulIntegerToFloat"] == 8
-    assert (rows["ReduceMax"], fixed["ReduceMax"]) == (8, 4)
-    assert rows["Add"] - fixed["Add"] == 4
+    found = [operators(bert_graphs[name]) for name in INT8]
+    assert [each["MatMulIntegerToFloat"] for each in found] == [8, 8, 8]
+    assert [each["ReduceMax"] for each in found] == [8, 4, 0]
+    assert [each["Add"] - found[-1]["Add"] for each in found] == [8, 4, 0]
+    assert [each["Sub"] for each in found] == [0, 4, 0]  # a normalization subtracts the middles itself
+    assert [each["Gelu"] for each in found] == [2, 2, 0]
 
 
-def linear_after_a_norm(*tail: onnx.NodeProto, weight: Floats, bias: Floats) -> onnx.ModelProto:
-    """``LayerNormalization(input_ids) @ weight`` as ``product``, and what follows it to ``logits``."""
+def after_a_norm(
+    *tail: onnx.NodeProto, weight: Floats, bias: Floats, outer: Floats | None = None, shift: bool = True
+) -> onnx.ModelProto:
+    """``LayerNormalization(input_ids)`` as ``x``, and what follows it to ``logits``; ``shift``: with a bias.
+
+    ``outer`` is a second matrix, by default equal to the first.
+    """
     width, out = weight.shape
-    constants = {"weight": weight, "bias": bias, "ones": np.ones(width, np.float32)}
-    constants["one"] = np.full(1, 2, np.float32)
-    nodes = [
-        helper.make_node("LayerNormalization", ["input_ids", "ones"], ["x"]),
-        helper.make_node("MatMul", ["x", "weight"], ["product"]),
-        *tail,
-    ]
+    constants = {"weight": weight, "bias": bias, "ones": np.ones(width, np.float32), "two": np.full(1, 2, np.float32)}
+    constants["outer"] = weight if outer is None else outer
+    constants["shifts"] = np.linspace(-1, 4, width, dtype=np.float32)
+    inputs = ["input_ids", "ones", "shifts"] if shift else ["input_ids", "ones"]
     graph = helper.make_graph(
-        nodes,
+        [helper.make_node("LayerNormalization", inputs, ["x"]), *tail],
         "linear",
         [helper.make_tensor_value_info("input_ids", TensorProto.FLOAT, ["rows", width])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", out])],
@@ -117,39 +121,117 @@ def linear_after_a_norm(*tail: onnx.NodeProto, weight: Floats, bias: Floats) -> 
     return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
 
+def node(operator: str, inputs: str, output: str) -> onnx.NodeProto:
+    domain = MICROSOFT if operator == "Gelu" else ""
+    return helper.make_node(operator, inputs.split(), [output], domain=domain)
+
+
+def gap(tmp_path: Path, model: onnx.ModelProto, int8: onnx.ModelProto, inputs: Floats) -> float:
+    """The largest difference between the answers of both, as a share of what the answers span."""
+    answers = []
+    for name, graph in (("fp32", model), ("int8", int8)):
+        save(graph, tmp_path / f"{name}.onnx")
+        answers.append(open_session(tmp_path / f"{name}.onnx").run(["logits"], {"input_ids": inputs})[0])
+    return float(np.abs(answers[0] - answers[1]).max() / np.ptp(answers[0]))
+
+
+PRODUCT = node("MatMul", "x weight", "product")
+SUM = node("Add", "product bias", "sum")
 TAILS = {
-    "a bias": [helper.make_node("Add", ["product", "bias"], ["logits"])],
-    "a bias on the left": [helper.make_node("Add", ["bias", "product"], ["logits"])],
-    "nothing that is added": [helper.make_node("Relu", ["product"], ["logits"])],
-    "a constant of a common name": [helper.make_node("Mul", ["product", "one"], ["logits"])],
-    "itself": [helper.make_node("Add", ["product", "product"], ["logits"])],
-    "a bias, and another use": [
-        helper.make_node("Add", ["product", "bias"], ["sum"]),
-        helper.make_node("Mul", ["sum", "product"], ["logits"]),
+    "a bias": [PRODUCT, node("Add", "product bias", "logits")],
+    "a bias on the left": [PRODUCT, node("Add", "bias product", "logits")],
+    "nothing that is added": [PRODUCT, node("Relu", "product", "logits")],
+    "a constant of a common name": [PRODUCT, node("Mul", "product two", "logits")],
+    "itself": [PRODUCT, node("Add", "product product", "logits")],
+    "a bias, and another use": [PRODUCT, SUM, node("Mul", "sum product", "logits")],
+    "a residual": [PRODUCT, SUM, node("Add", "sum x", "logits")],
+    "a residual on the left": [PRODUCT, SUM, node("Add", "x sum", "logits")],
+    "a residual without a bias": [PRODUCT, node("Add", "product x", "logits")],
+    "a residual, and another use of x": [
+        PRODUCT,
+        SUM,
+        node("Add", "sum x", "residual"),
+        node("Mul", "residual x", "logits"),
+    ],
+    "a residual, and another use of the sum": [
+        PRODUCT,
+        SUM,
+        node("Add", "sum x", "residual"),
+        node("Mul", "residual sum", "logits"),
+    ],
+    "a residual of two products": [
+        PRODUCT,
+        SUM,
+        node("Gelu", "sum", "active"),
+        node("MatMul", "active outer", "second"),
+        node("Add", "second bias", "second_sum"),
+        node("Add", "second_sum x", "logits"),
     ],
 }
 
 
+@pytest.mark.parametrize("shift", [True, False])
+@pytest.mark.parametrize("fixed", ["normalized", "everything"])
 @pytest.mark.parametrize("tail", TAILS)
-def test_a_fixed_scale_whatever_follows_the_product(tmp_path: Path, tail: str) -> None:
+def test_a_fixed_scale_whatever_follows_the_product(tmp_path: Path, tail: str, fixed: Fixed, shift: bool) -> None:
     numbers = np.random.default_rng(3)
-    weight, bias = numbers.normal(size=(64, 10)).astype(np.float32), numbers.normal(size=10).astype(np.float32)
+    weight, bias = numbers.normal(size=(64, 64)).astype(np.float32) / 8, numbers.normal(size=64).astype(np.float32)
     inputs = (numbers.normal(size=(200, 64)) + 5 * np.arange(64) / 64).astype(np.float32)  # channels with a middle
-    model = linear_after_a_norm(*TAILS[tail], weight=weight, bias=bias)
-    fixed = quantize_rows(model, observe(model, [inputs]), fixed=True)
-    answers = []
-    for name, graph in (("fp32", model), ("int8", fixed)):
-        save(graph, tmp_path / f"{name}.onnx")
-        answers.append(open_session(tmp_path / f"{name}.onnx").run(["logits"], {"input_ids": inputs})[0])
-    assert np.abs(answers[0] - answers[1]).max() < 0.03 * np.ptp(answers[0])
+    model = after_a_norm(*TAILS[tail], weight=weight, bias=bias, shift=shift)
+    int8 = quantize_rows(model, observe(model, [inputs]), fixed=fixed)
+    assert gap(tmp_path, model, int8, inputs) < 0.03
+
+
+def test_a_middle_goes_into_the_biases_only_where_one_residual_takes_it_back() -> None:
+    found = []
+    for tail in TAILS.values():
+        model = after_a_norm(*tail, weight=np.eye(64, dtype=np.float32), bias=np.ones(64, np.float32))
+        observed = observe(model, [np.random.default_rng(1).normal(size=(9, 64)).astype(np.float32)])
+        int8 = quantize_rows(model, observed, fixed="everything")
+        found.append("Sub" not in {each.op_type for each in int8.graph.node})
+    shifted = [name for name, without in zip(TAILS, found, strict=True) if without]
+    assert shifted == ["a residual", "a residual on the left", "a residual of two products"]
+
+
+def test_a_channel_far_above_the_others_is_cut(tmp_path: Path) -> None:
+    """One of 400 a hundred times the others would leave them two or three steps."""
+    numbers = np.random.default_rng(9)
+    weight, bias = numbers.normal(size=(400, 400)).astype(np.float32) / 20, np.zeros(400, np.float32)
+    outer = weight.copy()
+    outer[7] = 0  # what is lost is not asked for
+    weight[:, 7] *= 100
+    tail = [PRODUCT, SUM, node("Gelu", "sum", "active"), node("MatMul", "active outer", "logits")]
+    model = after_a_norm(*tail, weight=weight, bias=bias, outer=outer, shift=False)
+    inputs = numbers.normal(size=(50, 400)).astype(np.float32)
+    int8 = quantize_rows(model, observe(model, [inputs]), fixed="everything")
+    assert gap(tmp_path, model, int8, inputs) < 0.03
+
+
+@pytest.mark.parametrize("fixed", ["nothing", "normalized", "everything"])
+def test_a_matrix_that_two_products_share_is_rounded_for_each(tmp_path: Path, fixed: Fixed) -> None:
+    """As ALBERT's layers do: what one's inputs are scaled by is not what the other's are."""
+    numbers = np.random.default_rng(3)
+    weight, bias = numbers.normal(size=(64, 64)).astype(np.float32) / 8, numbers.normal(size=64).astype(np.float32)
+    inputs = numbers.normal(size=(200, 64)).astype(np.float32)
+    tail = [PRODUCT, SUM, node("Gelu", "sum", "active"), node("MatMul", "active weight", "logits")]
+    model = after_a_norm(*tail, weight=weight, bias=bias)
+    assert gap(tmp_path, model, quantize_rows(model, observe(model, [inputs]), fixed=fixed), inputs) < 0.03
+
+
+@pytest.mark.parametrize("operator", ["Tanh", "Relu"])
+def test_what_no_normalization_bounds_has_a_scale_a_row(operator: str) -> None:
+    """Texts beyond those of the calibration would be cut, however far."""
+    model = one_product(operator, np.ones((64, 3), np.float32))
+    int8 = quantize_rows(model, observe(model, [np.ones((5, 64), np.float32)]), fixed="everything")
+    assert "ReduceMax" in {each.op_type for each in int8.graph.node}
 
 
 def test_a_row_beyond_what_was_observed_is_cut_and_disturbs_no_other(tmp_path: Path) -> None:
     numbers = np.random.default_rng(5)
     weight, bias = numbers.normal(size=(64, 10)).astype(np.float32), np.zeros(10, np.float32)
     inputs = numbers.normal(size=(50, 64)).astype(np.float32)
-    model = linear_after_a_norm(*TAILS["a bias"], weight=weight, bias=bias)
-    save(quantize_rows(model, observe(model, [inputs]), fixed=True), tmp_path / "fixed.onnx")
+    model = after_a_norm(*TAILS["a bias"], weight=weight, bias=bias, shift=False)
+    save(quantize_rows(model, observe(model, [inputs]), fixed="normalized"), tmp_path / "fixed.onnx")
     session = open_session(tmp_path / "fixed.onnx")
     spike = np.zeros((1, 64), np.float32)
     spike[0, 7] = 1e6  # all of a normalized row's size in one channel: 8 where 4 was the largest
@@ -175,11 +257,11 @@ def test_a_columns_largest_weight_becomes_the_peak(seed: int, peak: int) -> None
     assert (column_scales(np.zeros((9, 5), np.float32), peak) > 0).all()
 
 
-def product_after(operator: str, tmp_path: Path, inputs: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """``operator(inputs) @ weight`` in fp32 and in int8."""
+def one_product(operator: str, weight: Floats) -> onnx.ModelProto:
+    """``operator(inputs) @ weight``."""
     domain = MICROSOFT if operator in ("Gelu", "FastGelu") else ""
     width, out = weight.shape
-    model = helper.make_model(
+    return helper.make_model(
         helper.make_graph(
             [
                 helper.make_node(operator, ["input_ids"], ["x"], domain=domain),
@@ -193,6 +275,11 @@ def product_after(operator: str, tmp_path: Path, inputs: Floats, weight: Floats)
         opset_imports=[helper.make_opsetid(name, version) for name, version in OPSETS.items()],
         ir_version=IR_VERSION,
     )
+
+
+def product_after(operator: str, tmp_path: Path, inputs: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """``operator(inputs) @ weight`` in fp32 and in int8."""
+    model = one_product(operator, weight)
     answers = []
     for name, graph in (("fp32", model), ("int8", quantize_rows(model, observe(model, [inputs])))):
         save(graph, tmp_path / f"{name}.onnx")

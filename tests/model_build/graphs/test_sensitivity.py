@@ -33,8 +33,19 @@ def test_a_promise_that_is_kept_anyway_leaves_nothing_in_float32(bert: EncoderCl
 
 def test_scales_are_fixed_where_that_keeps_the_promise(bert: EncoderClassifier) -> None:
     fixed, rows = (quantize_within(to_onnx(bert), CALIBRATION, promise(flips))[0] for flips in (1.0, 0.0))
-    middles = [[node.op_type for node in model.graph.node].count("Sub") for model in (fixed, rows)]
-    assert middles == [4, 0]
+    maxima = [[node.op_type for node in model.graph.node].count("ReduceMax") for model in (fixed, rows)]
+    assert maxima == [0, 4]
+
+
+def test_no_more_scales_are_fixed_than_keep_the_promise(
+    bert: EncoderClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the two: only the first, with everything fixed, is found to flip too many."""
+    verdicts = iter([False, True])
+    monkeypatch.setattr("model_build.graphs.sensitivity._keeps", lambda *_: next(verdicts))
+    found, kept = quantize_within(to_onnx(bert), CALIBRATION, promise(0.5))
+    assert kept == []
+    assert [node.op_type for node in found.graph.node].count("ReduceMax") == 4
 
 
 def test_one_that_cannot_be_kept_leaves_at_most_half(bert: EncoderClassifier) -> None:
