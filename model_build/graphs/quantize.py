@@ -151,9 +151,10 @@ class _Rewriter:
 
     def finish(self) -> onnx.ModelProto:
         used = {name for node in self._nodes for name in node.input}
-        kept = [tensor for name, tensor in self._weights.items() if name in used]
+        constants = self._weights | self._added
+        kept = [tensor for name, tensor in constants.items() if name in used]
         old = self._model.graph
-        graph = helper.make_graph(self._nodes, old.name, old.input, old.output, [*kept, *self._added.values()])
+        graph = helper.make_graph(self._nodes, old.name, old.input, old.output, kept)
         opsets = {opset.domain: opset.version for opset in self._model.opset_import} | {MICROSOFT: 1}
         return helper.make_model(
             graph,

@@ -59,6 +59,12 @@ def test_the_table_of_words_is_int8_with_a_scale_a_word(graphs: dict[str, Path])
     assert ("float32", (WORDS, 1)) in shapes
 
 
+@pytest.mark.parametrize("int8", INT8)
+def test_nothing_is_kept_that_no_node_reads(graphs: dict[str, Path], int8: str) -> None:
+    read = {name for each in onnx.load(graphs[int8]).graph.node for name in each.input}
+    assert [name for name, _ in initializers(graphs[int8]) if name not in read] == []
+
+
 def test_int8_is_much_smaller(graphs: dict[str, Path]) -> None:
     sizes = {variant: Path(f"{path}.data").stat().st_size for variant, path in graphs.items()}
     assert sizes["int8"] < 0.45 * sizes["fp32"]  # tiny networks keep a larger share in floats than real ones
