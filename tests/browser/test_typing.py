@@ -19,7 +19,8 @@ def texts(gateway: Gateway, ending: str = ":predict") -> list[str]:
 
 def test_typing_is_answered_after_a_pause_and_not_at_every_key(open_page: Open) -> None:
     opened = open_page()
-    opened.page.keyboard.type("a good film", delay=15)  # the field has the focus
+    expect(opened.page.get_by_label("Text", exact=True)).to_be_focused()  # before that a key reaches nothing
+    opened.page.keyboard.type("a good film", delay=15)
     assert opened.answer().startswith("positive")
     assert texts(opened.gateway) == ["a good film"]
     opened.page.keyboard.type(" and a bad one", delay=15)
