@@ -238,7 +238,7 @@ class _Rewriter:
         centred = onnx.NodeProto()
         centred.CopyFrom(norm)
         bias = self._matrix(norm.input[2]) - self._observed[x].middle
-        centred.input[2] = self._constant(f"{norm.input[2]}.centred", bias)
+        centred.input[2] = self._constant(f"{x}.centred.bias", bias)  # by its own name: layers may share the weights
         self._nodes.append(centred)
 
     def _product(self, x: str, weight: str, out: str) -> None:

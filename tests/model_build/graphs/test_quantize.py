@@ -213,6 +213,26 @@ def test_a_channel_far_above_the_others_is_cut(tmp_path: Path) -> None:
     assert gap(tmp_path, model, int8, inputs) < 0.03
 
 
+def test_normalizations_that_share_their_weights_have_their_own_middles(tmp_path: Path) -> None:
+    """As ALBERT's layers do; what each subtracts is what its own residual gets back."""
+    numbers = np.random.default_rng(3)
+    weight, bias = numbers.normal(size=(64, 64)).astype(np.float32) / 8, numbers.normal(size=64).astype(np.float32)
+    inputs = numbers.normal(size=(200, 64)).astype(np.float32)
+    tail = [
+        PRODUCT,
+        SUM,
+        node("Add", "sum x", "first"),
+        node("LayerNormalization", "first ones shifts", "y"),
+        node("MatMul", "y outer", "second"),
+        node("Add", "second bias", "second_sum"),
+        node("Add", "second_sum y", "logits"),
+    ]
+    model = after_a_norm(*tail, weight=weight, bias=bias, outer=np.flipud(weight).copy())
+    int8 = quantize_rows(model, observe(model, [inputs]), fixed="everything")
+    assert "Sub" not in {each.op_type for each in int8.graph.node}  # both subtract their middles themselves
+    assert gap(tmp_path, model, int8, inputs) < 0.03
+
+
 @pytest.mark.parametrize("fixed", ["nothing", "normalized", "everything"])
 def test_a_matrix_that_two_products_share_is_rounded_for_each(tmp_path: Path, fixed: Fixed) -> None:
     """As ALBERT's layers do: what one's inputs are scaled by is not what the other's are."""
