@@ -15,7 +15,7 @@ arXiv:2402.17762), and a finer step for all others is worth more (docs/model-log
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from model_build.graphs.calibrate import Inputs, Matrix, equalizing_factors, round_with_feedback
 from model_build.graphs.encoder import MICROSOFT
+from model_build.graphs.fixed import Fixed, FixedScales, GraphView
 
 WEIGHT_MAX = 63
 _TABLE_MAX = 127  # a looked-up row meets no product, so it may use all 8 bits
@@ -33,9 +34,6 @@ _FLOOR = 1e-9  # a row of zeros must not divide by zero
 # noise is a sixth larger than with 0.8 (docs/model-log.md).
 _ROW_SHARE, _FIXED_SHARE = 0.5, 0.8
 _UNCUT = 0.995  # of the channels that no normalization made alike: 7 of 1,536 may be cut, of 200 none
-
-# What has a scale of its own a row, and what one that is fixed here.
-Fixed = Literal["nothing", "normalized", "everything"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,8 @@ def quantize_rows(
     scale, from what was observed, and GELU is that of tanh, which is faster and as near to the exact one as 5e-4;
     ``integers`` are for graphs of the same ``fixed``.
     """
-    rewriter = _Rewriter(model, observed, keep=keep, integers=integers, fixed=fixed)
+    rewriter = _Rewriter(model, observed, keep, fixed)
+    rewriter.integers = {} if integers is None else integers
     for node in list(model.graph.node):
         rewriter.rewrite(node)
     return rewriter.finish()
@@ -81,7 +80,7 @@ def quantize_rows(
 
 def quantize_tables(model: onnx.ModelProto) -> onnx.ModelProto:
     """Only the large embedding tables in int8, a scale a row; every product stays as it is."""
-    rewriter = _Rewriter(model, {}, keep=product_weights(model))
+    rewriter = _Rewriter(model, {}, product_weights(model))
     for node in list(model.graph.node):
         rewriter.rewrite(node)
     return rewriter.finish()
@@ -89,8 +88,8 @@ def quantize_tables(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def product_weights(model: onnx.ModelProto) -> list[str]:
     """Names of the constant matrices that something is multiplied with, in the order of the graph."""
-    rewriter = _Rewriter(model, {})
-    return [node.input[1] for node in model.graph.node if rewriter.is_product(node)]
+    given = GraphView(model)
+    return [node.input[1] for node in model.graph.node if given.is_product(node)]
 
 
 def column_scales(weight: Matrix, peak: int) -> Matrix:
@@ -105,54 +104,39 @@ def column_scales(weight: Matrix, peak: int) -> Matrix:
 
 class _Rewriter:
     def __init__(
-        self,
-        model: onnx.ModelProto,
-        observed: Mapping[str, Inputs],
-        *,
-        keep: Collection[str] = (),
-        integers: Integers | None = None,
-        fixed: Fixed = "nothing",
+        self, model: onnx.ModelProto, observed: Mapping[str, Inputs], keep: Collection[str], fixed: Fixed = "nothing"
     ) -> None:
         self._model = model
-        self._keep = set(keep)
-        self._integers = {} if integers is None else integers
+        self._given = GraphView(model)
+        self._scales = FixedScales(self._given, keep, fixed)
+        self.integers: Integers = {}
         self._observed = observed
-        self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
-        self._producers = {output: node.op_type for node in model.graph.node for output in node.output}
         self._nodes: list[onnx.NodeProto] = []
         self._added: dict[str, onnx.TensorProto] = {}
         self._rows: dict[str, tuple[str, str]] = {}
         self._fixed = fixed
-        self._bounded = self._after_normalizations()
         self._factors = self._equalize() if observed else {}
-        self._users = self._used()
-        self._sums = self._absorbed()
-        self._added_up = {total for _, total in self._sums.values()}
-        self._shifted = self._shiftable()
-        self._missing = {total: x for x, total in self._shifted.items()}
+        self._added_up = {total for _, total in self._scales.sums.values()}
+        self._missing = {total: x for x, total in self._scales.centred.items()}
 
     def rewrite(self, node: onnx.NodeProto) -> None:
         if node.output[0] in self._added_up:
             return
-        if self.is_product(node) and node.input[1] not in self._keep:
+        if self._scales.is_integer_product(node):
             self._product(node.input[0], node.input[1], node.output[0])
         elif node.op_type == "Gather" and self._is_table(node):
             self._lookup(node.input[0], node.input[1], node.output[0])
-        elif node.output[0] in self._shifted:
+        elif node.output[0] in self._scales.centred:
             self._centre(node)
         elif node.op_type == "Gelu" and self._fixed == "everything":
             self._add("FastGelu", list(node.input), node.output[0], domain=MICROSOFT)
         else:
             self._nodes.append(node)
 
-    def is_product(self, node: onnx.NodeProto) -> bool:
-        """Whether a node multiplies something with a constant matrix."""
-        return node.op_type == "MatMul" and self._is_matrix(node.input[1])
-
     def finish(self) -> onnx.ModelProto:
         used = {name for node in self._nodes for name in node.input}
-        constants = self._weights | self._added
-        kept = [tensor for name, tensor in constants.items() if name in used]
+        constants = [*self._given.constants.values(), *self._added.values()]
+        kept = [tensor for tensor in constants if tensor.name in used]
         old = self._model.graph
         graph = helper.make_graph(self._nodes, old.name, old.input, old.output, kept)
         opsets = {opset.domain: opset.version for opset in self._model.opset_import} | {MICROSOFT: 1}
@@ -167,8 +151,8 @@ class _Rewriter:
         """Factors by input name: only after a normalization, whose few large channels cost the others their bits."""
         weights: dict[str, list[Matrix]] = {}
         for node in self._model.graph.node:
-            if node.op_type == "MatMul" and self._is_matrix(node.input[1]):
-                weights.setdefault(node.input[0], []).append(self._matrix(node.input[1]))
+            if self._given.is_product(node):
+                weights.setdefault(node.input[0], []).append(self._given.matrix(node.input[1]))
         return {
             x: equalizing_factors(
                 self._inputs(x).peak,
@@ -176,84 +160,35 @@ class _Rewriter:
                 _ROW_SHARE if self._fixed == "nothing" else _FIXED_SHARE,
             )
             for x, matrices in weights.items()
-            if self._is_normalized(x)
+            if self._given.is_normalized(x)
         }
 
     def _inputs(self, x: str) -> Inputs:
         """Of the rows as they are quantized, but for the factors."""
-        observed = self._observed[x]
-        return observed.without(observed.middle) if self._is_fixed(x) and self._is_normalized(x) else observed
-
-    def _after_normalizations(self) -> set[str]:
-        """Values that are computed from normalized ones: the weights bound them, whatever the text."""
-        found: set[str] = set()
-        for node in self._model.graph.node:
-            if node.op_type == "LayerNormalization" or not found.isdisjoint(node.input):
-                found.update(node.output)
-        return found
-
-    def _used(self) -> dict[str, list[onnx.NodeProto]]:
-        users: dict[str, list[onnx.NodeProto]] = {value.name: [] for value in self._model.graph.output}
-        for node in self._model.graph.node:
-            for name in node.input:
-                users.setdefault(name, []).append(node)
-        return users
-
-    def _absorbed(self) -> dict[str, tuple[str, str]]:
-        """Products with a fixed scale to the bias that alone is added to them, and the sum's name."""
-        outputs = {value.name for value in self._model.graph.output}
-        found = {}
-        for node in self._model.graph.node:
-            out = node.output[0]
-            if not self.is_product(node) or node.input[1] in self._keep or not self._is_fixed(node.input[0]):
-                continue
-            (user, *others) = self._users.get(out) or [node]
-            bias = next((name for name in user.input if name != out), "")
-            if user.op_type == "Add" and not others and out not in outputs and self._is_vector(bias):
-                found[out] = bias, user.output[0]
-        return found
-
-    def _shiftable(self) -> dict[str, str]:
-        """Normalizations that can subtract the middle themselves, to the sum whose bias gives it back to the residual.
-
-        They are those that, beside products with a fixed scale, one sum alone reads, of them and such a product.
-        """
-        outputs = {value.name for value in self._model.graph.output}
-        sums = {total for _, total in self._sums.values() if len(self._users.get(total, ())) == 1} - outputs
-        found: dict[str, str] = {}
-        for node in self._model.graph.node:
-            x, readers = node.output[0], self._users.get(node.output[0], [])
-            products = [each for each in readers if self.is_product(each) and each.input[1] not in self._keep]
-            others = [each for each in readers if each not in products]
-            if x in outputs or not products or not self._is_fixed(x) or not self._is_normalized(x):
-                continue
-            if len(others) == 1 and others[0].op_type == "Add" and len(node.input) == 3:
-                total = next((name for name in others[0].input if name != x), "")
-                if total in sums and self._is_vector(node.input[2]):
-                    found[x] = total
-        return found
+        seen = self._observed[x]
+        return seen.without(seen.middle) if self._scales.is_centred_by_channel(x) else seen
 
     def _centre(self, norm: onnx.NodeProto) -> None:
         x = norm.output[0]
         centred = onnx.NodeProto()
         centred.CopyFrom(norm)
-        bias = self._matrix(norm.input[2]) - self._observed[x].middle
+        bias = self._given.matrix(norm.input[2]) - self._observed[x].middle
         centred.input[2] = self._constant(f"{x}.centred.bias", bias)  # by its own name: layers may share the weights
         self._nodes.append(centred)
 
     def _product(self, x: str, weight: str, out: str) -> None:
-        matrix, inputs = self._matrix(weight), self._inputs(x)
+        matrix, inputs = self._given.matrix(weight), self._inputs(x)
         if (factors := self._factors.get(x)) is not None:
             matrix, inputs = matrix * factors[:, None], inputs.scaled(factors)
         scales = column_scales(matrix, WEIGHT_MAX)
         name = self._name(x, weight)
-        if name not in self._integers:
-            self._integers[name] = round_with_feedback(matrix, scales, WEIGHT_MAX, inputs.gram)
-        integers = self._constant(f"{name}.int8", self._integers[name])
+        if name not in self.integers:
+            self.integers[name] = round_with_feedback(matrix, scales, WEIGHT_MAX, inputs.gram)
+        integers = self._constant(f"{name}.int8", self.integers[name])
         columns = self._constant(f"{name}.scales", scales)
         zeros = self._constant(f"{name}.zeros", np.zeros(len(scales), np.int8))
-        if self._is_fixed(x):
-            at_once = self._quantized_at_once if self._is_normalized(x) else self._quantized_as_it_is
+        if self._scales.is_fixed(x):
+            at_once = self._quantized_at_once if self._given.is_normalized(x) else self._quantized_as_it_is
             rounded, step, zero = at_once(x)
             bias, total = self._bias(x, weight, out)
             product = [rounded, integers, step, columns, zero, zeros, bias]
@@ -269,21 +204,20 @@ class _Rewriter:
         """What the product adds, and the name of the sum: the bias if one follows, the middles' own product, and the
         middle that a normalization has subtracted from what else is added.
         """
-        bias, total = self._sums.get(out, ("", out))
-        value = np.zeros(self._matrix(weight).shape[1])
-        if self._is_normalized(x):
-            # No BLAS: its sums depend on the number of threads, and a build on the same machine is to give the same
-            # bytes.
-            value += (self._observed[x].middle[:, None] * self._matrix(weight)).sum(axis=0, dtype=np.float64)
+        bias, total = self._scales.sums.get(out, ("", out))
+        value = np.zeros(self._given.matrix(weight).shape[1])
+        if self._given.is_normalized(x):
+            # No BLAS: its sums depend on the number of threads, and a build is to give the same bytes again.
+            value += (self._observed[x].middle[:, None] * self._given.matrix(weight)).sum(axis=0, dtype=np.float64)
         if bias:
-            value += self._matrix(bias)
+            value += self._given.matrix(bias)
         if (residual := self._missing.get(total)) is not None:
             value += self._observed[residual].middle
         return self._constant(f"{out}.bias", value.astype(np.float32)), total
 
     def _name(self, x: str, weight: str) -> str:
         """Of the integers: layers that share a matrix, as ALBERT's do, have others each, for their own inputs."""
-        shared = {node.input[0] for node in self._users[weight] if self.is_product(node)} != {x}
+        shared = {node.input[0] for node in self._given.readers(weight) if self._given.is_product(node)} != {x}
         return f"{weight}.{x}" if shared else weight
 
     def _quantized_at_once(self, x: str) -> tuple[str, str, str]:
@@ -294,7 +228,7 @@ class _Rewriter:
         if x not in self._rows:
             steps = (factors * step).astype(np.float32)
             centred = self._add("Mul", [x, self._constant(f"{x}.equalizer", 1 / steps)], f"{x}.steps")
-            if x not in self._shifted:
+            if x not in self._scales.centred:
                 middle = self._constant(f"{x}.middle", self._observed[x].middle / steps)
                 centred = self._add("Sub", [centred, middle], f"{x}.centred")
             one = self._constant("int8.one", np.float32(1))
@@ -324,56 +258,38 @@ class _Rewriter:
             peak = self._add("ReduceMax", [magnitude, axis], f"{x}.peak", keepdims=1)
             floor = self._constant(f"int8.floor_{kind.top}", np.float32(kind.floor))
             largest = self._add("Max", [peak, floor], f"{x}.largest")
-            inverse = self._add(
-                "Reciprocal", [largest], f"{x}.inverse"
-            )  # one a row: products are cheaper than quotients
+            inverse = self._add("Reciprocal", [largest], f"{x}.inverse")  # products are cheaper than quotients
             unit = self._add("Mul", [source, inverse], f"{x}.unit")
             self._rows[x] = self._add("QuantizeLinear", [unit, scale, zero], f"{x}.uint8"), largest
         return self._rows[x]
 
     def _equalized(self, x: str) -> str:
-        factors = self._factors.get(x)
-        if factors is None:
+        if (factors := self._factors.get(x)) is None:
             return x
         return self._add("Mul", [x, self._constant(f"{x}.equalizer", 1 / factors)], f"{x}.equalized")
 
     def _range_of(self, x: str) -> _Range:
-        return _ONE_SIDED if self._producers.get(x) in _ONE_SIDED_OPERATORS else _SIGNED
+        return _ONE_SIDED if self._given.producer(x) in _ONE_SIDED_OPERATORS else _SIGNED
 
     def _range(self, kind: _Range) -> tuple[str, str]:
         scale = self._constant(f"int8.scale_{kind.top}", np.float32(1 / kind.top))
         return scale, self._constant(f"int8.zero_{kind.zero}", np.uint8(kind.zero))
 
     def _lookup(self, table: str, ids: str, out: str) -> None:
-        matrix = self._matrix(table)
+        matrix = self._given.matrix(table)
         scales = column_scales(matrix.T, _TABLE_MAX)[:, None]
         integers = self._constant(f"{table}.int8", np.rint(matrix / scales).astype(np.int8))
         rows = self._add("Gather", [integers, ids], f"{out}.int8")
         scale = self._add("Gather", [self._constant(f"{table}.scales", scales), ids], f"{out}.scale")
         self._add("Mul", [self._add("Cast", [rows], f"{out}.float", to=TensorProto.FLOAT), scale], out)
 
-    def _is_fixed(self, x: str) -> bool:
-        return self._fixed != "nothing" and (
-            self._is_normalized(x) or (self._fixed == "everything" and x in self._bounded)
-        )
-
-    def _is_normalized(self, x: str) -> bool:
-        return self._producers.get(x) == "LayerNormalization"
-
-    def _is_vector(self, name: str) -> bool:
-        tensor = self._weights.get(name)
-        return tensor is not None and tensor.data_type == TensorProto.FLOAT and len(tensor.dims) == 1
-
-    def _is_matrix(self, name: str) -> bool:
-        tensor = self._weights.get(name)
-        return tensor is not None and tensor.data_type == TensorProto.FLOAT and len(tensor.dims) == 2
-
     def _is_table(self, node: onnx.NodeProto) -> bool:
         axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
-        return axis == 0 and self._is_matrix(node.input[0]) and self._weights[node.input[0]].dims[0] >= _TABLE_ROWS
-
-    def _matrix(self, name: str) -> Matrix:
-        return numpy_helper.to_array(self._weights[name])
+        return (
+            axis == 0
+            and self._given.is_matrix(node.input[0])
+            and self._given.constants[node.input[0]].dims[0] >= _TABLE_ROWS
+        )
 
     def _constant(self, name: str, value: npt.ArrayLike) -> str:
         if name not in self._added:

@@ -18,7 +18,8 @@ from scipy.stats import norm
 from model_build.evaluation.answers import margins, movements, same_answers
 from model_build.graphs.calibrate import Inputs, observe
 from model_build.graphs.export import save
-from model_build.graphs.quantize import Fixed, Integers, product_weights, quantize_rows
+from model_build.graphs.fixed import Fixed
+from model_build.graphs.quantize import Integers, product_weights, quantize_rows
 from slipway.artifact import Task
 from slipway.encoding import TokenIds
 from slipway.network import Network

@@ -14,7 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from model_build.graphs.calibrate import observe
 from model_build.graphs.encoder import IR_VERSION, MICROSOFT, OPSETS
 from model_build.graphs.export import save
-from model_build.graphs.quantize import WEIGHT_MAX, Fixed, column_scales, quantize_rows
+from model_build.graphs.fixed import Fixed
+from model_build.graphs.quantize import WEIGHT_MAX, column_scales, quantize_rows
 from slipway.network import Network, open_session
 from tests.model_build.conftest import PAD, WORDS, initializers, random_rows
 
