@@ -55,6 +55,13 @@ class GraphView:
         """Whether a node multiplies something with a constant matrix."""
         return node.op_type == "MatMul" and self.is_matrix(node.input[1])
 
+    def is_lookup(self, node: onnx.NodeProto, rows: int) -> bool:
+        """Whether a node takes rows of a constant matrix that has at least so many."""
+        axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
+        if node.op_type != "Gather" or axis != 0 or not self.is_matrix(node.input[0]):
+            return False
+        return bool(self.constants[node.input[0]].dims[0] >= rows)
+
     def is_normalized(self, name: str) -> bool:
         """Whether a value is what a normalization gives."""
         return self.producer(name) == "LayerNormalization"

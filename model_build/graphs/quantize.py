@@ -71,8 +71,7 @@ def quantize_rows(
     scale, from what was observed, and GELU is that of tanh, which is faster and as near to the exact one as 5e-4;
     ``integers`` are for graphs of the same ``fixed``.
     """
-    rewriter = _Rewriter(model, observed, keep, fixed)
-    rewriter.integers = {} if integers is None else integers
+    rewriter = _Rewriter(model, observed, keep=keep, integers={} if integers is None else integers, fixed=fixed)
     for node in list(model.graph.node):
         rewriter.rewrite(node)
     return rewriter.finish()
@@ -80,7 +79,7 @@ def quantize_rows(
 
 def quantize_tables(model: onnx.ModelProto) -> onnx.ModelProto:
     """Only the large embedding tables in int8, a scale a row; every product stays as it is."""
-    rewriter = _Rewriter(model, {}, product_weights(model))
+    rewriter = _Rewriter(model, {}, keep=product_weights(model), integers={}, fixed="nothing")
     for node in list(model.graph.node):
         rewriter.rewrite(node)
     return rewriter.finish()
@@ -104,12 +103,18 @@ def column_scales(weight: Matrix, peak: int) -> Matrix:
 
 class _Rewriter:
     def __init__(
-        self, model: onnx.ModelProto, observed: Mapping[str, Inputs], keep: Collection[str], fixed: Fixed = "nothing"
+        self,
+        model: onnx.ModelProto,
+        observed: Mapping[str, Inputs],
+        *,
+        keep: Collection[str],
+        integers: Integers,
+        fixed: Fixed,
     ) -> None:
         self._model = model
         self._given = GraphView(model)
         self._scales = FixedScales(self._given, keep, fixed)
-        self.integers: Integers = {}
+        self._integers = integers
         self._observed = observed
         self._nodes: list[onnx.NodeProto] = []
         self._added: dict[str, onnx.TensorProto] = {}
@@ -124,7 +129,7 @@ class _Rewriter:
             return
         if self._scales.is_integer_product(node):
             self._product(node.input[0], node.input[1], node.output[0])
-        elif node.op_type == "Gather" and self._is_table(node):
+        elif self._given.is_lookup(node, rows=_TABLE_ROWS):
             self._lookup(node.input[0], node.input[1], node.output[0])
         elif node.output[0] in self._scales.centred:
             self._centre(node)
@@ -182,9 +187,9 @@ class _Rewriter:
             matrix, inputs = matrix * factors[:, None], inputs.scaled(factors)
         scales = column_scales(matrix, WEIGHT_MAX)
         name = self._name(x, weight)
-        if name not in self.integers:
-            self.integers[name] = round_with_feedback(matrix, scales, WEIGHT_MAX, inputs.gram)
-        integers = self._constant(f"{name}.int8", self.integers[name])
+        if name not in self._integers:
+            self._integers[name] = round_with_feedback(matrix, scales, WEIGHT_MAX, inputs.gram)
+        integers = self._constant(f"{name}.int8", self._integers[name])
         columns = self._constant(f"{name}.scales", scales)
         zeros = self._constant(f"{name}.zeros", np.zeros(len(scales), np.int8))
         if self._scales.is_fixed(x):
@@ -282,14 +287,6 @@ class _Rewriter:
         rows = self._add("Gather", [integers, ids], f"{out}.int8")
         scale = self._add("Gather", [self._constant(f"{table}.scales", scales), ids], f"{out}.scale")
         self._add("Mul", [self._add("Cast", [rows], f"{out}.float", to=TensorProto.FLOAT), scale], out)
-
-    def _is_table(self, node: onnx.NodeProto) -> bool:
-        axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
-        return (
-            axis == 0
-            and self._given.is_matrix(node.input[0])
-            and self._given.constants[node.input[0]].dims[0] >= _TABLE_ROWS
-        )
 
     def _constant(self, name: str, value: npt.ArrayLike) -> str:
         if name not in self._added:
