@@ -113,14 +113,15 @@ class Loader:
             return self._open_files(version)
 
     def _open_files(self, version: str) -> "Predictor":
-        directory = self._store.fetch(version, None, self._cache)
+        answering = bool(self._open)
+        directory = self._store.fetch(version, None, self._cache, in_turn=answering)
         try:
             with self._scratch.at_risk(self._store.model, version):
                 return load_predictor(
                     directory,
                     threads=function_vcpus(),
                     replay_tokens=REPLAY_TOKENS,
-                    niceness=_NICENESS if self._open else 0,
+                    niceness=_NICENESS if answering else 0,
                 )
         except ArtifactError:
             remove(directory)  # the next try downloads it again

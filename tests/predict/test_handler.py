@@ -56,7 +56,7 @@ def warm(load: Callable[[], ModuleType], promoted: str) -> ModuleType:
 def test_the_model_is_loaded_at_init_and_not_at_the_first_request(
     warm: ModuleType, promoted: str, store: Store, caller: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Store, "fetch", lambda *_: pytest.fail("it was fetched by a request"))
+    monkeypatch.setattr(Store, "fetch", lambda *_, **__: pytest.fail("it was fetched by a request"))
     answer = caller(warm.handler).predict("a lovely superb moving film")
     assert (answer.status, answer.document["model_version"]) == (200, promoted)
     assert answer.document["predictions"][0]["label"] == "positive"

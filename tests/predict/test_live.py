@@ -59,10 +59,10 @@ class Gate(Store):
         self.downloads: list[str] = []
         self.held: dict[str, threading.Event] = {}
 
-    def fetch(self, version: str, *arguments: Any) -> Path:
+    def fetch(self, version: str, *arguments: Any, **options: Any) -> Path:
         self.downloads.append(version)
         assert self.held.get(version, self.open).wait(10)
-        return super().fetch(version, *arguments)
+        return super().fetch(version, *arguments, **options)
 
     def live(self) -> Live | None:
         self.asked.set()
@@ -101,7 +101,7 @@ def test_what_was_begun_is_there_when_it_is_asked_for(
 ) -> None:
     models.begin()
     settled()
-    monkeypatch.setattr(Store, "fetch", lambda *_: pytest.fail("it was fetched again"))
+    monkeypatch.setattr(Store, "fetch", lambda *_, **__: pytest.fail("it was fetched again"))
     assert _version(models) == promoted
 
 
@@ -124,16 +124,18 @@ def test_a_start_is_in_a_hurry_and_a_load_beside_a_version_that_answers_is_not(
     settled: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    given = []
+    given, in_turn, fetch = [], [], store.fetch
     monkeypatch.setattr(
         loading, "load_predictor", lambda *a, **k: given.append(k["niceness"]) or load_predictor(*a, **k)
     )
+    monkeypatch.setattr(store, "fetch", lambda *a, **k: in_turn.append(k["in_turn"]) or fetch(*a, **k))
     models.current()
     _promote(store, second)
     clock.advance(STALE)
     assert _version(models) == second
     settled()
     assert given == [0, 10]
+    assert in_turn == [False, True]
 
 
 def test_a_promotion_is_picked_up_in_the_background_while_the_old_version_answers(
@@ -603,7 +605,7 @@ def test_a_candidate_that_s3_refuses_is_tried_again_at_the_next_poll(
     live_logs: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def away(*_: Any) -> Path:
+    def away(*_: Any, **__: Any) -> Path:
         raise StoreError("S3 is away.")
 
     models.current()
@@ -892,8 +894,8 @@ class _PausingStore(Gate):
         self.fetched = threading.Event()
         self.go_on = threading.Event()
 
-    def fetch(self, version: str, *arguments: Any) -> Path:
-        directory = super().fetch(version, *arguments)
+    def fetch(self, version: str, *arguments: Any, **options: Any) -> Path:
+        directory = super().fetch(version, *arguments, **options)
         if version == self.paused and threading.current_thread().name != "refresh":
             self.fetched.set()
             assert self.go_on.wait(10)

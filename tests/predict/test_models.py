@@ -28,9 +28,9 @@ class Opened(Store):
 
     downloads = 0
 
-    def fetch(self, version: str, *arguments: Any) -> Path:
+    def fetch(self, version: str, *arguments: Any, **options: Any) -> Path:
         self.downloads += 1
-        return super().fetch(version, *arguments)
+        return super().fetch(version, *arguments, **options)
 
 
 @dataclasses.dataclass

@@ -52,9 +52,9 @@ def test_a_new_version_is_waited_for_once_the_pointer_names_it(
     store.promote(second, by="ada", why="next")
     real = Store.fetch
 
-    def slow(own: Store, version: str, *rest: Any) -> Path:
+    def slow(own: Store, version: str, *rest: Any, **options: Any) -> Path:
         time.sleep(0.5)
-        return real(own, version, *rest)
+        return real(own, version, *rest, **options)
 
     monkeypatch.setattr(Store, "fetch", slow)
     monkeypatch.setattr(live, "_POINTER_WAIT", 0.25)
@@ -78,8 +78,8 @@ def test_what_was_damaged_on_its_way_is_fetched_again_and_served(
 ) -> None:
     real, fetched = Store.fetch, []
 
-    def damaged(own: Store, version: str, *rest: Any) -> Path:
-        directory = real(own, version, *rest)
+    def damaged(own: Store, version: str, *rest: Any, **options: Any) -> Path:
+        directory = real(own, version, *rest, **options)
         if not fetched:
             (directory / "tokenizer.json").write_bytes(b"{}")
         fetched.append(version)
@@ -97,7 +97,7 @@ def test_what_is_damaged_in_the_store_is_fetched_twice_and_refused(
 ) -> None:
     damage(promoted)
     real, fetched = Store.fetch, []
-    monkeypatch.setattr(Store, "fetch", lambda *given: (fetched.append(1), real(*given))[1])
+    monkeypatch.setattr(Store, "fetch", lambda *given, **options: (fetched.append(1), real(*given, **options))[1])
     with pytest.raises(ModelUnavailable, match="damaged"):
         models.current()
     assert len(fetched) == 2

@@ -660,15 +660,16 @@ def test_fetching_an_unknown_version_leaves_nothing(store: Store, tmp_path: Path
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.parametrize("in_turn", [False, True])
 @pytest.mark.parametrize("name", SERVED)
 @pytest.mark.parametrize("failure", [_denied, _killed], ids=["refused", "killed"])
 def test_a_fetch_that_breaks_off_leaves_nothing_and_works_the_next_time(
-    store: Store, tiny_artifact: Path, tmp_path: Path, name: str, failure: Callable[[], None]
+    store: Store, tiny_artifact: Path, tmp_path: Path, name: str, failure: Callable[[], None], in_turn: bool
 ) -> None:
     version = store.publish(tiny_artifact)
     broken = Store("models-bucket", "demo", Wire("get_object", f"/{name}", before=failure))
     with pytest.raises((StoreError, KeyboardInterrupt)):
-        broken.fetch(version, "int8", tmp_path)
+        broken.fetch(version, "int8", tmp_path, in_turn=in_turn)
     assert list(tmp_path.iterdir()) == []
     load_predictor(store.fetch(version, "int8", tmp_path))
 
@@ -680,6 +681,16 @@ def test_the_weights_are_fetched_beside_the_other_files(store: Store, tiny_artif
     weights = Wire("get_object", "/model.int8.onnx.data", before=lambda: _wait(both))
     wire = Wire("get_object", "/tokenizer.json", before=lambda: _wait(both), client=weights)
     load_predictor(Store("models-bucket", "demo", wire).fetch(version, "int8", tmp_path))
+
+
+def test_files_in_turn_are_fetched_by_the_caller_alone(store: Store, tiny_artifact: Path, tmp_path: Path) -> None:
+    version = store.publish(tiny_artifact)
+    threads: list[threading.Thread] = []
+    wire: Any = None
+    for name in SERVED:
+        wire = Wire("get_object", f"/{name}", before=lambda: threads.append(threading.current_thread()), client=wire)
+    load_predictor(Store("models-bucket", "demo", wire).fetch(version, "int8", tmp_path, in_turn=True))
+    assert threads == [threading.current_thread()] * len(SERVED)
 
 
 def test_a_full_disk_is_a_store_error_and_leaves_nothing(

@@ -6,6 +6,7 @@ models/<model>/<version>/manifest.sig   who made it, if it was signed: see ``sli
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,10 +98,11 @@ class Versions:
         check_signature(manifest, raw, [signer], source=f"{version}/{MANIFEST}")
         return signer
 
-    def fetch(self, version: str, variant: Variant | None, into: Path) -> Path:
+    def fetch(self, version: str, variant: Variant | None, into: Path, *, in_turn: bool = False) -> Path:
         """Download what serves ``variant`` (the manifest's own choice if None) to ``into/<version>``.
 
-        It appears complete or not at all.
+        It appears complete or not at all. The weights are downloaded beside the other files, or ``in_turn``: where
+        requests are answered meanwhile, each thread more makes them wait (docs/model-log.md).
 
         The signature, if the store demands one, is checked before anything else is fetched. The files' bytes are not
         checked here: ``load_predictor`` does that, each time it opens them. Raises UnknownVersion if there is no such
@@ -117,9 +119,14 @@ class Versions:
             scratch.mkdir(mode=0o700)
             try:
                 *others, weights = parsed.serving_files(variant)
-                with beside(partial(self._download, version, weights, scratch / weights)):  # as long as all the others
+                largest = partial(
+                    self._download, version, weights, scratch / weights
+                )  # takes as long as all the others
+                with nullcontext() if in_turn else beside(largest):
                     for name in others:
                         self._download(version, name, scratch / name)
+                if in_turn:
+                    largest()
                 (scratch / MANIFEST).write_bytes(manifest)
                 self._appear(scratch, target)
             finally:
