@@ -104,10 +104,14 @@ speed = 0.01
 
 @pytest.fixture(scope="session")
 def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the tiny base, its configuration and both versions lie: for all processes, and for the next run as well."""
+    """Where the tiny base, its configuration and both versions lie: for all processes, and for the next run as well.
+
+    For those of as many threads: how many add up a training's sums shows in its last digits.
+    """
     cache: pytest.Cache | None = getattr(request.config, "cache", None)
     mine = sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-    directory = cache.mkdir(f"tiny-{mine}") if cache else tmp_path_factory.mktemp("tiny")
+    threads = os.environ.get("OMP_NUM_THREADS", "all")
+    directory = cache.mkdir(f"tiny-{mine}-{threads}") if cache else tmp_path_factory.mktemp("tiny")
     with _alone(directory):
         if not (directory / "tiny.toml").exists():
             write_tiny_config(directory, write_tiny_base(directory / "base"), tiny_rows())
