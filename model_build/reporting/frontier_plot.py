@@ -8,6 +8,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from model_build.reporting.figures import INK, MUTED, SERIES, STYLE, canvas, in_percent, shorten
@@ -17,6 +18,7 @@ Point = Mapping[str, Any]
 _LARGEST = 900  # points², of the bubble with the most megabytes
 _SMALLEST = 25
 _NAMED_POINTS = 12  # more names cover each other
+_LONGEST_NAME = 40
 
 
 @rc_context(STYLE)
@@ -41,6 +43,7 @@ def frontier(points: Sequence[Point], least_accuracy: float | None = None) -> Fi
     _mark_bound(axes, least_accuracy)
     _explain(axes, colors)
     axes.set_xlabel(f"milliseconds a text, alone, one thread (largest bubble: {largest:g} MB)")
+    _keep_inside(figure, axes)
     return figure
 
 
@@ -73,7 +76,18 @@ def _name(axes: Axes, point: Point, area: float, *, above: bool) -> None:
     weight = "bold" if point["chosen"] else "normal"
     offset, vertical = ((0, away), "bottom") if above else ((0, -away), "top")
     style: dict[str, Any] = {"ha": "center", "va": vertical, "fontsize": 8, "fontweight": weight, "zorder": 4}
-    axes.annotate(shorten(point["recipe"], 32), place, offset, textcoords="offset points", **style)
+    axes.annotate(shorten(point["recipe"], _LONGEST_NAME), place, offset, textcoords="offset points", **style)
+
+
+def _keep_inside(figure: Figure, axes: Axes) -> None:
+    """Move names that would cover the ticks of the axis beside them, or leave the figure."""
+    figure.draw_without_rendering()  # places everything
+    for name in axes.texts:
+        if isinstance(name, Annotation):
+            extent = name.get_window_extent()
+            pixels = max(axes.bbox.x0 - extent.x0, 0) + min(axes.bbox.x1 - extent.x1, 0)
+            across, up = name.xyann
+            name.xyann = (across + pixels * 72 / figure.dpi, up)  # in points
 
 
 def _scale(axes: Axes, milliseconds: Sequence[float]) -> None:

@@ -48,3 +48,15 @@ def test_the_chosen_point_is_ringed_and_the_excluded_are_hollow() -> None:
 @pytest.mark.parametrize("change", [{"ms": 0.0}, {"megabytes": 0.0}, {"recipe": "<b>$x$</b>"}])
 def test_one_point_of_any_kind_is_drawn(change: dict[str, Any]) -> None:
     assert "milliseconds a text, alone" in " ".join(written(frontier([POINTS[0] | change])))
+
+
+def test_a_long_name_is_written_within_the_axes_at_either_end() -> None:
+    ends = [POINTS[0] | {"recipe": "soup+cut:0,2,4+distil+distil+trim", "ms": ms, "allowed": True} for ms in (1.0, 8.0)]
+    figure = frontier(ends)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    names = [text.get_window_extent() for text in axes.texts if text.get_text().startswith("soup")]
+    assert [text.get_text() for text in axes.texts] == ["soup+cut:0,2,4+distil+distil+trim"] * 2
+    assert len(names) == 2
+    for name in names:
+        assert axes.bbox.x0 <= name.x0 < name.x1 <= axes.bbox.x1
