@@ -41,7 +41,7 @@ class Span:
         """The last ``minutes`` before ``end`` in at most so many steps of whole minutes, as CloudWatch keeps them."""
         seconds = 60 * math.ceil(minutes / steps)
         count = math.ceil(minutes * 60 / seconds)
-        last = math.ceil(end / seconds) * seconds
+        last = (math.floor(end / seconds) + 1) * seconds
         return cls(last - count * seconds, seconds, count)
 
     @property
