@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from hashlib import sha256
@@ -100,6 +101,14 @@ speed = 0.01
 """
     )
     return config
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> float:
+    """``time.time`` says this from now on: no minute and no hour ends between what is put and what is asked."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    return now
 
 
 @pytest.fixture(scope="session")

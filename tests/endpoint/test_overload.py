@@ -39,20 +39,14 @@ def test_a_full_queue_refuses_at_once_and_answers_what_it_took(
     asked = occupied(running, gate, pool)
     asked += [pool.submit(running.invoke, {"instances": ["good film"]}) for _ in range(30)]  # four tokens each
     running.wait_for(lambda: running.metric("slipway_queue_tokens") == 48)
-    refused = [each for each in asked if each.done() or wait_done(each)]
+    running.wait_for(lambda: sum(each.done() for each in asked) == 30 - 12)
+    refused = [each for each in asked if each.done()]
     assert {each.result().status for each in refused} == {503}
     assert all(int(each.result().headers["retry-after"]) >= 1 for each in refused)
-    assert len(refused) == 30 - 12
     assert running.ask("GET", "/ping").status == 200
     gate.unlink()
     assert sorted(each.result().status for each in asked) == [200] * (BATCHES + 12) + [503] * 18
     assert running.metric("slipway_queue_tokens") == 0
-
-
-def wait_done(future: Future[Answer]) -> bool:
-    with contextlib.suppress(TimeoutError):
-        future.result(0.2)
-    return future.done()
 
 
 def test_callers_that_hang_up_leave_the_queue(held: Start, gate: Path, pool: ThreadPoolExecutor) -> None:
@@ -73,11 +67,11 @@ def test_callers_that_hang_up_leave_the_queue(held: Start, gate: Path, pool: Thr
 
 
 def test_a_request_has_its_own_deadline_below_the_servers(held: Start, gate: Path, pool: ThreadPoolExecutor) -> None:
-    running = held(request_seconds=1.5)
+    running = held(request_seconds=4)
     asked = occupied(running, gate, pool)
     began = time.monotonic()
     hurried = running.invoke({"instances": ["good film"]}, X_Timeout_Ms="100")
-    assert time.monotonic() - began < 1.4
+    assert time.monotonic() - began < 3.5
     patient = running.invoke({"instances": ["good film"]}, X_Timeout_Ms="60000")
     for answer in (hurried, patient, *(each.result() for each in asked)):
         assert (answer.status, "in its time" in answer.document["detail"]) == (503, True)
@@ -102,7 +96,7 @@ def test_a_model_that_fails_is_told_by_ping_until_it_computes_again(held: Start,
 
 
 def test_sigterm_in_the_middle_answers_all_that_was_taken(held: Start, gate: Path, pool: ThreadPoolExecutor) -> None:
-    running = held(drain_notice_seconds=1.5, drain_seconds=20)
+    running = held(drain_notice_seconds=4, drain_seconds=20)
     asked = occupied(running, gate, pool)
     asked += [pool.submit(running.invoke, {"instances": ["good film"]}) for _ in range(20)]
     running.wait_for(lambda: running.metric("slipway_queue_texts") == 20)
@@ -110,13 +104,19 @@ def test_sigterm_in_the_middle_answers_all_that_was_taken(held: Start, gate: Pat
     running.wait_for(lambda: running.ask("GET", "/ping").status == 503)
     late = pool.submit(running.invoke, {"instances": ["a late film"]})
     running.wait_for(lambda: running.metric("slipway_queue_texts") == 21)
-    time.sleep(2)  # the notice is over: nothing new is taken, and nobody is forgotten
-    with pytest.raises(OSError, match="refused"):
-        running.ask("GET", "/ping")
+    running.wait_for(lambda: closed(running))  # the notice is over: nothing new is taken, and nobody is forgotten
     gate.unlink()
     assert {each.result(PATIENCE).status for each in [*asked, late]} == {200}
     assert late.result().headers["connection"] == "close"
     assert running.process.wait(PATIENCE) == 0
+
+
+def closed(running: Endpoint) -> bool:
+    try:
+        running.ask("GET", "/ping")
+    except OSError as error:  # or one that was taken and dropped: it is closing
+        return isinstance(error, ConnectionRefusedError)
+    return False
 
 
 def test_what_cannot_be_computed_in_time_is_refused_before_the_end(

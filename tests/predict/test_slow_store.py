@@ -18,7 +18,7 @@ from tests.predict.conftest import Records
 
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch, models: LiveModel) -> Iterator[threading.Event]:
-    """From when it is cleared until it is set, S3 does not say what is live. A tenth of the seconds."""
+    """From when it is cleared until it is set, S3 does not say what is live. A tenth of the seconds to wait for it."""
     answers = threading.Event()
     answers.set()
     real = Store.live
@@ -28,7 +28,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch, models: LiveModel) -> Iterator[thre
         return real(store)
 
     monkeypatch.setattr(Store, "live", late)
-    for name in ("_LONGEST_WAIT", "START_WAIT", "_POINTER_WAIT"):
+    for name in ("START_WAIT", "_POINTER_WAIT"):
         monkeypatch.setattr(live, name, getattr(live, name) / 10)
     yield answers
     answers.set()
@@ -42,7 +42,7 @@ def test_a_model_in_memory_answers_though_s3_says_nothing(
     clock.advance(60)
     began = time.monotonic()
     assert models.current().manifest.version == promoted
-    assert 0.25 < time.monotonic() - began < 1.5, "the pointer's 0.3 s, and not the model's 2"
+    assert 0.25 < time.monotonic() - began < 10, "the pointer's 0.3 s, and not the model's 20"
 
 
 def test_a_new_version_is_waited_for_once_the_pointer_names_it(
@@ -65,12 +65,12 @@ def test_a_new_version_is_waited_for_once_the_pointer_names_it(
 def test_a_start_waits_less_than_lambda_gives_it_and_both_waits_fit_into_a_request(
     models: LiveModel, promoted: str, hanging: threading.Event
 ) -> None:
-    assert (live.START_WAIT * 10, (live.START_WAIT + live._LONGEST_WAIT) * 10) < (10, 29)
+    assert (live.START_WAIT * 10, live.START_WAIT * 10 + live._LONGEST_WAIT) < (10, 29)
     hanging.clear()
     began = time.monotonic()
     with pytest.raises(ModelUnavailable):
         models.current(live.START_WAIT)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10, "its 0.7 s, and not S3's 20"
 
 
 def test_what_was_damaged_on_its_way_is_fetched_again_and_served(
