@@ -104,7 +104,7 @@ speed = 0.01
 
 
 @pytest.fixture
-def stopped(monkeypatch: pytest.MonkeyPatch) -> float:
+def frozen_time(monkeypatch: pytest.MonkeyPatch) -> float:
     """``time.time`` says this from now on: no minute and no hour ends between what is put and what is asked."""
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)

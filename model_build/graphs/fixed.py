@@ -38,8 +38,8 @@ class GraphView:
         """The nodes that read a value, once for each time they do."""
         return self._readers.get(name, [])
 
-    def matrix(self, name: str) -> npt.NDArray[np.float32]:
-        """The numbers of a constant, of any number of dimensions."""
+    def array(self, name: str) -> npt.NDArray[np.float32]:
+        """The numbers of a constant."""
         numbers: npt.NDArray[np.float32] = numpy_helper.to_array(self.constants[name])
         return numbers
 

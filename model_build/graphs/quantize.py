@@ -157,7 +157,7 @@ class _Rewriter:
         weights: dict[str, list[Matrix]] = {}
         for node in self._model.graph.node:
             if self._given.is_product(node):
-                weights.setdefault(node.input[0], []).append(self._given.matrix(node.input[1]))
+                weights.setdefault(node.input[0], []).append(self._given.array(node.input[1]))
         return {
             x: equalizing_factors(
                 self._inputs(x).peak,
@@ -177,12 +177,12 @@ class _Rewriter:
         x = norm.output[0]
         centred = onnx.NodeProto()
         centred.CopyFrom(norm)
-        bias = self._given.matrix(norm.input[2]) - self._observed[x].middle
+        bias = self._given.array(norm.input[2]) - self._observed[x].middle
         centred.input[2] = self._constant(f"{x}.centred.bias", bias)  # by its own name: layers may share the weights
         self._nodes.append(centred)
 
     def _product(self, x: str, weight: str, out: str) -> None:
-        matrix, inputs = self._given.matrix(weight), self._inputs(x)
+        matrix, inputs = self._given.array(weight), self._inputs(x)
         if (factors := self._factors.get(x)) is not None:
             matrix, inputs = matrix * factors[:, None], inputs.scaled(factors)
         scales = column_scales(matrix, WEIGHT_MAX)
@@ -210,12 +210,12 @@ class _Rewriter:
         middle that a normalization has subtracted from what else is added.
         """
         bias, total = self._scales.sums.get(out, ("", out))
-        value = np.zeros(self._given.matrix(weight).shape[1])
+        value = np.zeros(self._given.array(weight).shape[1])
         if self._given.is_normalized(x):
             # No BLAS: its sums depend on the number of threads, and a build is to give the same bytes again.
-            value += (self._observed[x].middle[:, None] * self._given.matrix(weight)).sum(axis=0, dtype=np.float64)
+            value += (self._observed[x].middle[:, None] * self._given.array(weight)).sum(axis=0, dtype=np.float64)
         if bias:
-            value += self._given.matrix(bias)
+            value += self._given.array(bias)
         if (residual := self._missing.get(total)) is not None:
             value += self._observed[residual].middle
         return self._constant(f"{out}.bias", value.astype(np.float32)), total
@@ -281,7 +281,7 @@ class _Rewriter:
         return scale, self._constant(f"int8.zero_{kind.zero}", np.uint8(kind.zero))
 
     def _lookup(self, table: str, ids: str, out: str) -> None:
-        matrix = self._given.matrix(table)
+        matrix = self._given.array(table)
         scales = column_scales(matrix.T, _TABLE_MAX)[:, None]
         integers = self._constant(f"{table}.int8", np.rint(matrix / scales).astype(np.int8))
         rows = self._add("Gather", [integers, ids], f"{out}.int8")

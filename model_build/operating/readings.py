@@ -38,7 +38,10 @@ class Span:
 
     @classmethod
     def until(cls, end: float, *, minutes: float, steps: int = 60) -> "Span":
-        """The last ``minutes`` before ``end`` in at most so many steps of whole minutes, as CloudWatch keeps them."""
+        """The last ``minutes`` in at most so many steps of whole minutes, as CloudWatch keeps them.
+
+        ``end`` is in the last of them.
+        """
         seconds = 60 * math.ceil(minutes / steps)
         count = math.ceil(minutes * 60 / seconds)
         last = (math.floor(end / seconds) + 1) * seconds

@@ -162,7 +162,8 @@ def _cost(data: ReportData) -> str:
 
 def _reproduce(data: ReportData) -> str:
     numbers = {name: value for name, value in data.training.items() if isinstance(value, str | int | float)}
-    happened = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in numbers.items())
+    told = {name: f"{value:g}" if isinstance(value, float) else value for name, value in numbers.items()}
+    happened = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items())
     command = shlex.join(["slipway", "build", "--config", data.config_path, "--rebuild", *data.overrides])
     answers = "the labels that score at least 0.5" if data.task == "multi-label" else "one of its labels"
     return (

@@ -114,7 +114,7 @@ def test_sigterm_in_the_middle_answers_all_that_was_taken(held: Start, gate: Pat
 def closed(running: Endpoint) -> bool:
     try:
         running.ask("GET", "/ping")
-    except OSError as error:  # or one that was taken and dropped: it is closing
+    except OSError as error:  # a connection that it drops while it closes is another
         return isinstance(error, ConnectionRefusedError)
     return False
 

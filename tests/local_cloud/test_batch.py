@@ -170,8 +170,8 @@ def test_score_killed_ten_times_leaves_what_an_undisturbed_run_leaves(
     chance, kills = random.Random(7), 0
     results = upload("disturbed.csv", content)
     deadline = time.monotonic() + PATIENCE
-    ended = partial(s3.list_objects_v2, Bucket=outputs.data_bucket, Prefix=f"{results}manifest.json")
-    while kills < 10 and not ended()["KeyCount"]:
+    manifests = partial(s3.list_objects_v2, Bucket=outputs.data_bucket, Prefix=f"{results}manifest.json")
+    while kills < 10 and not manifests()["KeyCount"]:
         assert time.monotonic() < deadline
         time.sleep(chance.uniform(0.05, 0.8))
         if running := processes_of(cloud, "functions.batch.score"):

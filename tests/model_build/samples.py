@@ -29,7 +29,7 @@ def _films() -> ReportData:
         labels=LABELS,
         task="single-label",
         data=_data(),
-        training={"epochs": 3, "steps": 642, "best_dev_score": 0.8451, "precision": "bf16", "history": _history()},
+        training={"epochs": 3.0, "steps": 642, "best_dev_score": 0.8451, "precision": "bf16", "history": _history()},
         metrics={split: {v: _metrics(*numbers) for v, numbers in _VARIANTS.items()} for split in ("dev", "test")},
         quality=quality(LABELS, [[349, 77], [60, 366]]),
         baselines=[

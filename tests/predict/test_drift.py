@@ -27,7 +27,7 @@ from tests.predict.conftest import Caller
 GROUP = "/aws/lambda/predict"
 SETTINGS = DriftSettings(model="demo", model_bucket=BUCKET, log_group=GROUP, stage="prod")
 # Put, measured and asked for within one hour.
-pytestmark = pytest.mark.usefixtures("stopped")
+pytestmark = pytest.mark.usefixtures("frozen_time")
 CHINESE = "这部电影非常好看我很喜欢推荐给大家剧情精彩演员出色音乐动人画面美丽值得一看"
 
 

@@ -70,7 +70,7 @@ def test_a_start_waits_less_than_lambda_gives_it_and_both_waits_fit_into_a_reque
     began = time.monotonic()
     with pytest.raises(ModelUnavailable):
         models.current(live.START_WAIT)
-    assert time.monotonic() - began < 10, "its 0.7 s, and not S3's 20"
+    assert time.monotonic() - began < 10, "a start's 0.8 s, and not a request's 20"
 
 
 def test_what_was_damaged_on_its_way_is_fetched_again_and_served(

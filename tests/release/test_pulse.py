@@ -36,8 +36,8 @@ def count(requests: int, at: float, *, api: str = "slipway-prod-demo-api") -> No
     boto3.client("cloudwatch").put_metric_data(Namespace="AWS/ApiGateway", MetricData=[point])
 
 
-def test_the_last_whole_minute_is_counted(pulse: Any, store: Store, stopped: float) -> None:
-    end = int(stopped - 30) // 60 * 60
+def test_the_last_whole_minute_is_counted(pulse: Any, store: Store, frozen_time: float) -> None:
+    end = int(frozen_time - 30) // 60 * 60
     count(3_000, end - 60)
     count(600, end - 1)
     count(9_999, end - 61)

@@ -97,6 +97,11 @@ def test_the_page_tells(page: Page, words: str) -> None:
     assert words in page.text
 
 
+def test_training_is_told_as_people_count() -> None:
+    page = Page(render_page(sample(), {"training": "<svg></svg>"}))
+    assert "epochs 3, steps 642, best dev score 0.8451, precision bf16." in page.text
+
+
 def test_a_plot_is_put_where_it_belongs() -> None:
     page = Page(render_page(sample(), {"frontier": "<svg></svg>", "unheard-of": "<svg></svg>"}))
     assert page.tags.count("svg") == 1

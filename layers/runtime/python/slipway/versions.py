@@ -6,7 +6,6 @@ models/<model>/<version>/manifest.sig   who made it, if it was signed: see ``sli
 
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,7 +78,7 @@ class Versions:
             for name in manifest.files:
                 path = Path(scratch) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._download(version, name, path)
+                self._download(version, Path(scratch), name)
                 verify_files(Path(scratch), manifest, (name,))
                 path.unlink()
         return manifest
@@ -119,14 +118,11 @@ class Versions:
             scratch.mkdir(mode=0o700)
             try:
                 *others, weights = parsed.serving_files(variant)
-                largest = partial(
-                    self._download, version, weights, scratch / weights
-                )  # takes as long as all the others
-                with nullcontext() if in_turn else beside(largest):
-                    for name in others:
-                        self._download(version, name, scratch / name)
                 if in_turn:
-                    largest()
+                    self._download(version, scratch, *others, weights)
+                else:
+                    with beside(partial(self._download, version, scratch, weights)):  # as long as all the others
+                        self._download(version, scratch, *others)
                 (scratch / MANIFEST).write_bytes(manifest)
                 self._appear(scratch, target)
             finally:
@@ -141,11 +137,12 @@ class Versions:
 
         return compare_manifests(self.manifest(a), self.manifest(b))
 
-    def _download(self, version: str, name: str, path: Path) -> None:
-        try:
-            self._objects.download(f"{version}/{name}", path)
-        except NoSuchObject as error:  # not its own words: callers of the API read these, and they name the bucket
-            raise ArtifactError(f"{self.model} {version} is not complete: {name} is missing.") from error
+    def _download(self, version: str, into: Path, *names: str) -> None:
+        for name in names:
+            try:
+                self._objects.download(f"{version}/{name}", into / name)
+            except NoSuchObject as error:  # not its own words: callers of the API read these, and they name the bucket
+                raise ArtifactError(f"{self.model} {version} is not complete: {name} is missing.") from error
 
     @staticmethod
     def _appear(scratch: Path, target: Path) -> None:
